@@ -1,0 +1,258 @@
+"""Frozen dataclasses for models, training and sampling; presets; JSON in and out.
+
+The interface of a run is one `RunConfig`. `to_dict` / `from_dict` are inverse to each other, and
+an unknown key, a missing one or a value of the wrong type is a ValueError that names it.
+"""
+import dataclasses
+import json
+from typing import Tuple
+
+CONDITIONS = ('none', 'class')
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+  """One stack of residual blocks (PolyGen, appendix C), encoder or decoder.
+
+  `re_zero` multiplies each residual branch by a scalar that starts at 0. `memory_efficient` chooses
+  the variable layout of DeepMind's reversible-memory stacks (see layers/attention.py); the
+  mathematics is the same.
+  """
+  hidden_size: int = 256
+  fc_size: int = 1024
+  num_heads: int = 4
+  num_layers: int = 8
+  dropout_rate: float = 0.2
+  layer_norm: bool = True
+  re_zero: bool = True
+  memory_efficient: bool = False
+
+  def __post_init__(self):
+    _require_positive(self, 'hidden_size', 'fc_size', 'num_heads', 'num_layers')
+    if self.hidden_size % self.num_heads:
+      raise ValueError('hidden_size {} is not a multiple of num_heads {}'.format(
+          self.hidden_size, self.num_heads))
+    if not 0 <= self.dropout_rate < 1:
+      raise ValueError('dropout_rate must lie in [0, 1), not {}'.format(self.dropout_rate))
+
+
+@dataclasses.dataclass(frozen=True)
+class VertexModelConfig:
+  """The arguments of `polygen.models.VertexModel`."""
+  decoder_config: TransformerConfig = TransformerConfig()
+  quantization_bits: int = 8
+  class_conditional: bool = False
+  num_classes: int = 55
+  max_num_input_verts: int = 2500
+  use_discrete_embeddings: bool = True
+
+  def __post_init__(self):
+    _require_positive(self, 'quantization_bits', 'num_classes', 'max_num_input_verts')
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceModelConfig:
+  """The arguments of `polygen.models.FaceModel`.
+
+  `truncate_vertices`: float vertices are quantised by truncation, as DeepMind's published face
+  model did, instead of to the nearest bin.
+  """
+  encoder_config: TransformerConfig = TransformerConfig()
+  decoder_config: TransformerConfig = TransformerConfig()
+  class_conditional: bool = True
+  num_classes: int = 55
+  decoder_cross_attention: bool = True
+  use_discrete_vertex_embeddings: bool = True
+  quantization_bits: int = 8
+  max_seq_length: int = 5000
+  truncate_vertices: bool = False
+
+  def __post_init__(self):
+    _require_positive(self, 'quantization_bits', 'num_classes', 'max_seq_length')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+  """Optimisation and the rhythm of a run.
+
+  The loss is the sum in nats over the batch. Adam's second moment decays with 0.99: with 0.999 the
+  toy run ends near 0.02, with 0.99 a thousand times lower.
+  """
+  training_steps: int = 5000
+  batch_size: int = 4
+  learning_rate: float = 5e-4
+  adam_beta1: float = 0.9
+  adam_beta2: float = 0.99
+  adam_epsilon: float = 1e-8
+  random_shift: bool = False
+  seed: int = 0
+  log_steps: int = 10
+  checkpoint_steps: int = 1000
+  keep_checkpoints: int = 5
+  sample_steps: int = 500
+  num_samples: int = 4
+
+  def __post_init__(self):
+    _require_positive(self, 'training_steps', 'batch_size', 'log_steps', 'checkpoint_steps',
+                      'keep_checkpoints', 'sample_steps')
+    if self.num_samples < 0:
+      raise ValueError('num_samples must be at least 0, not {}'.format(self.num_samples))
+    if not self.learning_rate > 0:
+      raise ValueError('learning_rate must be positive, not {}'.format(self.learning_rate))
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingConfig:
+  """How tokens are drawn; applied per row in the order temperature, top-k, top-p."""
+  temperature: float = 1.
+  top_k: int = 0
+  top_p: float = 0.95
+
+  def __post_init__(self):
+    if not self.temperature > 0:
+      raise ValueError('temperature must be positive, not {}; top_k 1 is greedy'.format(
+          self.temperature))
+    if self.top_k < 0:
+      raise ValueError('top_k must be at least 0 (0 switches it off), not {}'.format(self.top_k))
+    if not 0 < self.top_p <= 1:
+      raise ValueError('top_p must lie in (0, 1] (1 switches it off), not {}'.format(self.top_p))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+  """All that a run folder must know to be trained further and sampled from.
+
+  `classes` are the class names in the order of their ids; empty in a run without classes.
+  """
+  vertex_model: VertexModelConfig
+  face_model: FaceModelConfig
+  training: TrainingConfig = TrainingConfig()
+  sampling: SamplingConfig = SamplingConfig()
+  classes: Tuple[str, ...] = ()
+
+
+TOY_TRANSFORMER = TransformerConfig(
+    hidden_size=128, fc_size=512, num_heads=4, num_layers=3, dropout_rate=0.)
+
+# The sizes of DeepMind's published weights.
+PRETRAINED_VERTEX_DECODER = TransformerConfig(
+    hidden_size=512, fc_size=2048, num_heads=8, num_layers=24, dropout_rate=0.4,
+    memory_efficient=True)
+PRETRAINED_FACE_ENCODER = dataclasses.replace(
+    PRETRAINED_VERTEX_DECODER, num_layers=10, dropout_rate=0.2)
+PRETRAINED_FACE_DECODER = dataclasses.replace(PRETRAINED_FACE_ENCODER, num_layers=14)
+
+PRESETS = {
+    'toy': RunConfig(
+        vertex_model=VertexModelConfig(
+            decoder_config=TOY_TRANSFORMER, class_conditional=True, num_classes=4,
+            max_num_input_verts=250),
+        face_model=FaceModelConfig(
+            encoder_config=TOY_TRANSFORMER, decoder_config=TOY_TRANSFORMER,
+            class_conditional=False, max_seq_length=500)),
+    'pretrained': RunConfig(
+        vertex_model=VertexModelConfig(
+            decoder_config=PRETRAINED_VERTEX_DECODER, class_conditional=True,
+            max_num_input_verts=5000),
+        face_model=FaceModelConfig(
+            encoder_config=PRETRAINED_FACE_ENCODER, decoder_config=PRETRAINED_FACE_DECODER,
+            class_conditional=False, max_seq_length=8000)),
+}
+
+
+def as_transformer_config(config):
+  """A TransformerConfig from one or from a dict of its fields (missing ones take the defaults)."""
+  if isinstance(config, TransformerConfig):
+    return config
+  return from_dict(TransformerConfig, config, 'transformer config')
+
+
+def to_dict(config):
+  """A config as nested dicts of JSON values."""
+  return dataclasses.asdict(config)
+
+
+def from_dict(cls, values, where='config'):
+  """The config of class `cls` with these (nested) fields; absent ones take their defaults.
+
+  Raises:
+    ValueError: an unknown key, a missing one or a wrong type; the message names its place.
+  """
+  if not isinstance(values, dict):
+    raise ValueError('{}: expected an object of fields, not {!r}'.format(where, values))
+  fields = {field.name: field for field in dataclasses.fields(cls)}
+  unknown = sorted(set(values) - set(fields))
+  if unknown:
+    raise ValueError('{}: unknown key {!r}; known are {}'.format(
+        where, unknown[0], ', '.join(sorted(fields))))
+  missing = sorted(name for name, field in fields.items()
+                   if name not in values and field.default is dataclasses.MISSING)
+  if missing:
+    raise ValueError('{}: key {!r} is missing'.format(where, missing[0]))
+  return cls(**{name: _field_value(fields[name].type, value, '{}.{}'.format(where, name))
+                for name, value in values.items()})
+
+
+def overlay(config, values, where='config'):
+  """`config` with the (nested) fields in `values` replaced: how a partial JSON file is applied."""
+  merged = _merge(to_dict(config), values)
+  return from_dict(type(config), merged, where)
+
+
+def read_json(path):
+  """The object in a JSON file; a ValueError names the file if it is not JSON."""
+  with open(path, encoding='utf-8') as file:
+    try:
+      return json.load(file)
+    except ValueError as error:
+      raise ValueError('{}: not valid JSON: {}'.format(path, error))
+
+
+def write_json(config, path):
+  """Writes a config as JSON."""
+  with open(path, 'w', encoding='utf-8') as file:
+    json.dump(to_dict(config), file, indent=2)
+    file.write('\n')
+
+
+def differences(old, new, where=''):
+  """Lines `key: old -> new` for every field in which two configs of one class differ."""
+  lines = []
+  for field in dataclasses.fields(old):
+    name = where + field.name
+    before, after = getattr(old, field.name), getattr(new, field.name)
+    if dataclasses.is_dataclass(before):
+      lines += differences(before, after, name + '.')
+    elif before != after:
+      lines.append('{}: {} -> {}'.format(name, before, after))
+  return lines
+
+
+def _require_positive(config, *names):
+  for name in names:
+    if getattr(config, name) < 1:
+      raise ValueError('{} must be at least 1, not {}'.format(name, getattr(config, name)))
+
+
+def _field_value(kind, value, where):
+  if dataclasses.is_dataclass(kind):
+    return value if isinstance(value, kind) else from_dict(kind, value, where)
+  if kind == Tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+      return tuple(value)
+    raise ValueError('{}: expected a list of strings, not {!r}'.format(where, value))
+  is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  if kind is float and is_number:
+    return float(value)
+  if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    raise ValueError('{}: expected {}, not {!r}'.format(where, kind.__name__, value))
+  return value
+
+
+def _merge(base, values):
+  if not isinstance(base, dict) or not isinstance(values, dict):
+    return values
+  merged = dict(base)
+  for key, value in values.items():
+    merged[key] = _merge(base[key], value) if key in base else value
+  return merged
