@@ -10,6 +10,12 @@ from typing import Tuple
 CONDITIONS = ('none', 'class')
 
 
+def _require_positive(config, *names):
+  for name in names:
+    if getattr(config, name) < 1:
+      raise ValueError('{} must be at least 1, not {}'.format(name, getattr(config, name)))
+
+
 @dataclasses.dataclass(frozen=True)
 class TransformerConfig:
   """One stack of residual blocks (PolyGen, appendix C), encoder or decoder.
@@ -226,12 +232,6 @@ def differences(old, new, where=''):
     elif before != after:
       lines.append('{}: {} -> {}'.format(name, before, after))
   return lines
-
-
-def _require_positive(config, *names):
-  for name in names:
-    if getattr(config, name) < 1:
-      raise ValueError('{} must be at least 1, not {}'.format(name, getattr(config, name)))
 
 
 def _field_value(kind, value, where):
