@@ -1,0 +1,114 @@
+"""Laws of polygen.hw: devices, precision, session configuration."""
+import pytest
+import tensorflow.compat.v1 as tf
+
+from checkout import run_python
+from polygen import hw
+from polygen.hw import devices
+from polygen.hw.devices import Device
+
+CPU = Device('cpu', 'test')
+GPU = Device('gpu', 'test')
+LEGAL_MODES = ('mix', 'default', '', 'float32')
+
+
+@pytest.mark.parametrize('num_gpus, requested, expected', [
+    (0, 'auto', 'cpu'), (0, 'cpu', 'cpu'), (2, 'auto', 'gpu'), (2, 'gpu', 'gpu'), (2, 'cpu', 'cpu')])
+def test_choose_device(monkeypatch, num_gpus, requested, expected):
+  monkeypatch.setattr(devices, 'count_gpus', lambda: num_gpus)
+  device = hw.choose_device(requested)
+  assert device.name == expected
+  assert expected in device.description and device.reason in device.description
+  assert '\n' not in device.description
+
+
+def test_cpu_never_looks_for_gpus(monkeypatch):
+  def fail():
+    raise AssertionError('looked for GPUs')
+  monkeypatch.setattr(devices, 'count_gpus', fail)
+  assert hw.choose_device('cpu').name == 'cpu'
+
+
+def test_gpu_without_gpu_is_an_error(monkeypatch):
+  monkeypatch.setattr(devices, 'count_gpus', lambda: 0)
+  with pytest.raises(ValueError, match='no GPU') as caught:
+    hw.choose_device('gpu')
+  assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['', 'GPU', 'tpu', None])
+def test_unknown_device_lists_the_legal_ones(name):
+  with pytest.raises(ValueError) as caught:
+    hw.choose_device(name)
+  assert all(choice in str(caught.value) for choice in hw.DEVICE_CHOICES)
+
+
+DETECTION_LEAVES_NO_TRACE = """
+import os
+import tensorflow.compat.v1 as tf
+from polygen import hw
+eager, environment = tf.executing_eagerly(), dict(os.environ)
+device = hw.choose_device('auto')
+hw.session_config(device, hw.parse_precision('mix', device))
+assert tf.executing_eagerly() == eager and dict(os.environ) == environment
+assert not tf.get_default_graph().get_operations()
+# TensorFlow refuses this once devices are initialised:
+tf.config.threading.set_inter_op_parallelism_threads(3)
+assert tf.config.threading.get_inter_op_parallelism_threads() == 3
+print('no trace')
+"""
+
+
+def test_detection_initialises_nothing():
+  assert 'no trace' in run_python('-c', DETECTION_LEAVES_NO_TRACE)
+
+
+@pytest.mark.parametrize('device', [CPU, GPU])
+@pytest.mark.parametrize('mode', LEGAL_MODES)
+def test_every_precision_mode_is_float32_and_says_so(mode, device):
+  precision = hw.parse_precision(mode, device)
+  assert precision.name == 'float32'
+  assert 'float32' in precision.description and precision.reason in precision.description
+  assert '\n' not in precision.description and '{' not in precision.description
+
+
+def test_default_precision_is_legal():
+  assert hw.DEFAULT_PRECISION in LEGAL_MODES
+
+
+@pytest.mark.parametrize('mode', ['MIX', 'fp16', 'allow_mix_precision', ' ', None])
+def test_unknown_precision_lists_the_legal_ones(mode):
+  with pytest.raises(ValueError) as caught:
+    hw.parse_precision(mode, CPU)
+  assert all(legal in str(caught.value) for legal in LEGAL_MODES)
+  assert "''" in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_session_config_of_each_device():
+  precision = hw.parse_precision('mix', CPU)
+  cpu = hw.session_config(CPU, precision)
+  gpu = hw.session_config(GPU, precision)
+  assert cpu.allow_soft_placement and gpu.allow_soft_placement
+  assert dict(cpu.device_count) == {'GPU': 0} and 'GPU' not in gpu.device_count
+  assert gpu.gpu_options.allow_growth and not cpu.gpu_options.allow_growth
+  for config in (cpu, gpu):
+    options = config.graph_options.rewrite_options
+    assert options.auto_mixed_precision == options.OFF
+
+
+def test_session_config_threads():
+  precision = hw.parse_precision('float32', CPU)
+  config = hw.session_config(CPU, precision, inter_op_threads=2, intra_op_threads=1)
+  assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (2, 1)
+  config = hw.session_config(CPU, precision)
+  assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (0, 0)
+
+
+def test_a_session_runs_on_the_chosen_device():
+  device = hw.choose_device('cpu')
+  with tf.Graph().as_default():
+    doubled = tf.constant([1., 2.]) * 2.
+    config = hw.session_config(device, hw.parse_precision('mix', device))
+    with tf.Session(config=config) as session:
+      assert not [d for d in session.list_devices() if d.device_type == 'GPU']
+      assert session.run(doubled).tolist() == [2., 4.]
