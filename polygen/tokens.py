@@ -18,6 +18,14 @@ FACE_TOKEN_OFFSET = 2
 # The encoder of the face model puts one learned vector per special token before the vertices.
 NUM_SPECIAL_FACE_TOKENS = FACE_TOKEN_OFFSET
 
+# Streams of the sampling noise: what one sample draws for its vertices and for its faces.
+VERTEX_NOISE_STREAM = 0
+FACE_NOISE_STREAM = 1
+
+# A coordinate in the middle between two bins belongs to the lower one, also when float noise of up
+# to this share of a bin has moved it: the centre of every mesh is such a tie.
+QUANTIZATION_TIE_MARGIN = 1e-3
+
 COORDINATES_PER_VERTEX = 3
 MIN_FACE_CORNERS = 3
 

@@ -1,0 +1,171 @@
+"""The run folder, its checkpoints, and weights in DeepMind's naming.
+
+    <run>/config.json             RunConfig
+    <run>/checkpoints/model-<step>.{index,data-*}, checkpoint
+    <run>/summaries/              TensorBoard events
+    <run>/samples/step_<step>/    OBJ files; samples/step_<step>.png
+"""
+import dataclasses
+import os
+
+import tensorflow.compat.v1 as tf
+
+from . import config as config_lib
+from .models import FaceModel, VertexModel
+
+# The last part of the names of optimizer slots and counters.
+OPTIMIZER_SUFFIXES = ('Adam', 'Adam_1', 'beta1_power', 'beta2_power', 'global_step')
+
+
+def build_models(config):
+  """The VertexModel and FaceModel of a RunConfig."""
+  return VertexModel(**_arguments(config.vertex_model)), FaceModel(**_arguments(config.face_model))
+
+
+class RunFolder:
+  """Paths of a run and what is in them."""
+
+  def __init__(self, path):
+    self.path = path
+    self.config_path = os.path.join(path, 'config.json')
+    self.checkpoints = os.path.join(path, 'checkpoints')
+    self.summaries = os.path.join(path, 'summaries')
+    self.samples = os.path.join(path, 'samples')
+
+  def read_config(self):
+    """The RunConfig of the run.
+
+    Raises:
+      FileNotFoundError: the folder is not a run.
+      ValueError: its config cannot be read.
+    """
+    if not os.path.isfile(self.config_path):
+      raise FileNotFoundError(
+          '{} is not a run folder: it has no config.json; train one with '
+          'python -m polygen.train --output_path {}'.format(self.path, self.path))
+    return config_lib.from_dict(
+        config_lib.RunConfig, config_lib.read_json(self.config_path), self.config_path)
+
+  def latest_checkpoint(self):
+    """The prefix of the last checkpoint, or None."""
+    return tf.train.latest_checkpoint(self.checkpoints)
+
+  def require_checkpoint(self):
+    """The prefix of the last checkpoint.
+
+    Raises:
+      FileNotFoundError: there is none.
+    """
+    prefix = self.latest_checkpoint()
+    if prefix is None:
+      raise FileNotFoundError('{} has no checkpoints: train first, or choose another --run_path'
+                              .format(self.path))
+    return prefix
+
+  def checkpoint_prefix(self):
+    """The prefix that `tf.train.Saver.save` extends by the step."""
+    os.makedirs(self.checkpoints, exist_ok=True)
+    return os.path.join(self.checkpoints, 'model')
+
+
+def checkpoint_step(prefix):
+  """The step in the name of a checkpoint."""
+  return int(prefix.rsplit('-', 1)[1])
+
+
+def unused_path(path):
+  """`path`, or path_2, path_3, ... if it exists: nothing is ever overwritten."""
+  root, extension = os.path.splitext(path)
+  number, candidate = 1, path
+  while os.path.exists(candidate):
+    number += 1
+    candidate = '{}_{}{}'.format(root, number, extension)
+  return candidate
+
+
+def restore_models(session, models, prefix):
+  """Fills the variables of built models from a checkpoint of a run.
+
+  Raises:
+    ValueError: a variable is missing from the checkpoint or has another shape; it is named.
+  """
+  for model in models:
+    check_variables(model, tf.train.load_checkpoint(prefix).get_variable_to_shape_map(), prefix)
+  with session.graph.as_default():
+    tf.train.Saver([v for model in models for v in model.variables]).restore(session, prefix)
+
+
+def restore_deepmind(session, model, checkpoint_prefix):
+  """Fills a model from a TF 1 checkpoint in DeepMind's naming, of either attention layout.
+
+  A face model truncates float vertices from then on, as DeepMind's weights expect: restore before
+  the model is called, or build it with truncate_vertices=True. A model without variables in the
+  graph of the session is built first. Optimizer slots and a global step are ignored with one line.
+
+  Args:
+    session: tf.Session.
+    model: VertexModel or FaceModel.
+    checkpoint_prefix: path of the checkpoint without `.index`.
+
+  Raises:
+    ValueError: a variable is missing from the checkpoint or has another shape, or the checkpoint
+      has weights that the model lacks; every one is named.
+    FileNotFoundError: no such checkpoint.
+  """
+  if not os.path.exists(checkpoint_prefix + '.index'):
+    raise FileNotFoundError('no checkpoint at {}: give the path without .index'.format(
+        checkpoint_prefix))
+  shapes = tf.train.load_checkpoint(checkpoint_prefix).get_variable_to_shape_map()
+  with session.graph.as_default():
+    called_before = bool(model.variables)
+    model.build()
+    check_variables(model, shapes, checkpoint_prefix)
+    ignored = _ignored_entries(model, shapes, checkpoint_prefix)
+    tf.train.Saver(model.variables).restore(session, checkpoint_prefix)
+  if ignored:
+    print('{}: ignored {} entries that are no weights of {}, e.g. {}'.format(
+        checkpoint_prefix, len(ignored), model.name, ignored[0]))
+  if isinstance(model, FaceModel):
+    _truncate_from_now_on(model, called_before)
+
+
+def check_variables(model, shapes, prefix):
+  """Raises a ValueError that names each variable of the model that a checkpoint lacks or misshapes.
+
+  Args:
+    model: a built model.
+    shapes: dict from name to shape, of the checkpoint.
+    prefix: path of the checkpoint, for the message.
+  """
+  wrong = []
+  for variable in model.variables:
+    name, shape = variable.op.name, variable.shape.as_list()
+    if name not in shapes:
+      wrong.append('{} is missing'.format(name))
+    elif list(shapes[name]) != shape:
+      wrong.append('{} has shape {}, not {}'.format(name, list(shapes[name]), shape))
+  if wrong:
+    raise ValueError('{} does not fit {}: {}'.format(prefix, model.name, '; '.join(wrong)))
+
+
+def _ignored_entries(model, shapes, prefix):
+  known = {variable.op.name for variable in model.variables}
+  others = sorted(set(shapes) - known)
+  lacking = [name for name in others if name.startswith(model.name + '/')
+             and name.rsplit('/', 1)[-1] not in OPTIMIZER_SUFFIXES]
+  if lacking:
+    raise ValueError('{} has weights that {} lacks (is its config another one?): {}'.format(
+        prefix, model.name, ', '.join(lacking)))
+  return others
+
+
+def _truncate_from_now_on(model, called_before):
+  nearest_so_far = called_before and not model.config.truncate_vertices
+  if nearest_so_far and model.config.use_discrete_vertex_embeddings:
+    print('{}: outputs built before this restore quantise vertices to the nearest bin; later ones '
+          'truncate, as these weights expect'.format(model.name))
+  model.config = dataclasses.replace(model.config, truncate_vertices=True)
+
+
+def _arguments(config):
+  return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}

@@ -1,0 +1,30 @@
+"""A categorical distribution over tokens."""
+import tensorflow.compat.v1 as tf
+
+
+class Categorical:
+  """Independent distributions over N tokens at [B, T] positions.
+
+  Attributes:
+    logits: float32 [B, T, N].
+  """
+
+  def __init__(self, logits):
+    self.logits = logits
+
+  @property
+  def batch_shape(self):
+    """The static shape [B, T]."""
+    return self.logits.shape[:-1]
+
+  def log_prob(self, tokens):
+    """Natural logarithm of the probability of tokens int32 [B, T]: float32 [B, T]."""
+    return -tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=tf.cast(tokens, tf.int32), logits=self.logits)
+
+  def sample(self, seed=None):
+    """Tokens int32 [B, T]; seed: of the operation, as in tf.random."""
+    shape = tf.shape(self.logits)
+    flat = tf.reshape(self.logits, [-1, shape[-1]])
+    tokens = tf.random.categorical(flat, 1, dtype=tf.int32, seed=seed)
+    return tf.reshape(tokens, shape[:-1])

@@ -1,0 +1,29 @@
+"""Masks as additive biases of attention scores and logits: 0 where allowed, MASKED elsewhere."""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+# Finite in float16, and its exponential is exactly 0 in every float type.
+MASKED = -3e4
+
+
+def bias_from_mask(mask):
+  """mask [...] (1 or True = allowed) -> float32 bias of the same shape."""
+  return (1. - tf.cast(mask, tf.float32)) * MASKED
+
+
+def padding_bias(mask):
+  """mask [B, S] of real keys -> bias [B, 1, 1, S] of attention scores [B, H, T, S]."""
+  return bias_from_mask(mask)[:, None, None, :]
+
+
+def causal_bias(length):
+  """Bias [1, 1, T, T]: position t attends to positions <= t. A constant if T is an int."""
+  if isinstance(length, int):
+    allowed = np.tril(np.ones([length, length], np.float32))
+    return tf.constant((1 - allowed) * MASKED)[None, None]
+  return bias_from_mask(tf.matrix_band_part(tf.ones([length, length]), -1, 0))[None, None]
+
+
+def filled_bias(index, length):
+  """Bias [1, 1, 1, T] of a cache of T positions that is filled up to `index`, included."""
+  return bias_from_mask(tf.range(length) <= index)[None, None, None, :]

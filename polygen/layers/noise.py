@@ -1,0 +1,43 @@
+"""The noise of sampling: one uniform number per row and step, made outside any compiled part.
+
+A sample is a function of (weights, seed, its index): row i of a call uses the numbers of
+`Philox(key=[seed, i])`, whatever the batch size, device or compiler. Models that draw under one key are kept apart by a
+stream number: the counter of the generator starts at [0, 0, 0, stream].
+"""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+
+def uniform_noise(seed, indices, steps, stream=0):
+  """float32 [n, steps] in [0, 1); row i depends on (seed, indices[i], stream) alone.
+
+  Args:
+    seed: int >= 0.
+    indices: ints >= 0 [n], numbers of the samples.
+    steps: numbers per row; a longer row starts with the numbers of a shorter one.
+    stream: int >= 0.
+  """
+  counter = np.array([0, 0, 0, stream], np.uint64)
+  rows = [np.random.Generator(np.random.Philox(
+      key=np.array([seed, index], np.uint64), counter=counter)).random(steps, dtype=np.float32)
+          for index in indices]
+  return np.stack(rows) if rows else np.zeros([0, steps], np.float32)
+
+
+def noise_tensor(seed, batch, steps, stream=0):
+  """`uniform_noise` of samples 0 ... batch - 1 as a tensor [batch, steps].
+
+  Args:
+    seed: int, or None: fresh numbers at every session.run.
+    batch: int or int32 scalar tensor.
+    steps: int.
+    stream: int.
+  """
+  if seed is None:
+    return tf.random.uniform([batch, steps])
+  if isinstance(batch, int):
+    return tf.constant(uniform_noise(seed, range(batch), steps, stream))
+  noise = tf.numpy_function(
+      lambda n: uniform_noise(seed, range(n), steps, stream), [batch], tf.float32)
+  noise.set_shape([None, steps])
+  return noise

@@ -1,0 +1,234 @@
+"""The face model (PolyGen, section 2.3): p(faces | vertices), a pointer network.
+
+The encoder turns two learned vectors and the vertices into e [B, V + 2, D]; row 0 stands for STOP,
+row 1 for NEW_FACE, row i + 2 for vertex i, so that token t is row t of e:
+
+    input    context  e[f0_0]  e[f0_1]  e[f0_2]   e[NEW_FACE] ...
+    output   f0_0     f0_1     f0_2     NEW_FACE  f1_0        ... STOP
+
+Every output is a pointer, compared with all rows of e.
+"""
+from typing import NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+
+from .. import config
+from ..layers import variables
+from ..layers.categorical import Categorical
+from ..layers.decoding import Drawing, decode
+from ..layers.dense import dense, dense_weights, embedding_table
+from ..layers.dropout import Dropout
+from ..layers.masks import causal_bias, padding_bias
+from ..layers.noise import noise_tensor
+from ..layers.shapes import check_rank, check_size, shape_of
+from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_values, transformer,
+                                  transformer_step, transformer_weights)
+from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
+                      STOP, num_bins)
+from .base import (Model, context_embedding, context_weights, keep_complete, sample_length,
+                   training_dropout)
+from .quantization import quantize
+
+
+# Numbers that keep the dropout noise of the two stacks apart.
+ENCODER, DECODER = range(2)
+
+
+class FaceWeights(NamedTuple):
+  """The variables of a face model, read as tensors."""
+  context: tf.Tensor
+  vertices: tuple
+  special: tf.Tensor
+  encoder: TransformerWeights
+  positions: tf.Tensor
+  decoder: TransformerWeights
+  pointers: tuple
+
+
+class EncodedVertices(NamedTuple):
+  """e [B, V + 2, D], its attention bias [B, 1, 1, V + 2], keys and values for each layer."""
+  embeddings: tf.Tensor
+  bias: tf.Tensor
+  memory: Optional[tuple]
+
+
+class FaceModel(Model):
+  """Autoregressive model of n-gon faces given vertices.
+
+  Args:
+    encoder_config, decoder_config: TransformerConfig or dicts of its fields; of one hidden_size.
+    class_conditional: the context is an embedding of `class_label` instead of a learned vector.
+    num_classes: number of class labels.
+    decoder_cross_attention: whether the decoder attends to e.
+    use_discrete_vertex_embeddings: embed coordinate bins by tables, else floats by a dense layer.
+    quantization_bits: b; coordinates are 2^b bins.
+    max_seq_length: size of the position table, the most face tokens a mesh may have.
+    truncate_vertices: quantise by truncation, as DeepMind's published weights expect; set by
+      `polygen.checkpoint.restore_deepmind` for all later calls.
+    name: scope of the variables.
+  """
+
+  def __init__(self, encoder_config, decoder_config, class_conditional=True, num_classes=55,
+               decoder_cross_attention=True, use_discrete_vertex_embeddings=True,
+               quantization_bits=8, max_seq_length=5000, name='face_model',
+               truncate_vertices=False):
+    super().__init__(name)
+    self.config = config.FaceModelConfig(
+        config.as_transformer_config(encoder_config), config.as_transformer_config(decoder_config),
+        class_conditional, num_classes, decoder_cross_attention, use_discrete_vertex_embeddings,
+        quantization_bits, max_seq_length, truncate_vertices)
+    sizes = self.config.encoder_config.hidden_size, self.config.decoder_config.hidden_size
+    if sizes[0] != sizes[1]:
+      raise ValueError('the hidden_size of the encoder, {}, and of the decoder, {}, must be equal: '
+                       'the decoder reads and points to encoded vertices'.format(*sizes))
+
+  def __call__(self, batch, is_training=False, dropout_seed=None):
+    """Distributions of every token given those before it.
+
+    Args:
+      batch: dict with vertices float32 [B, V, 3] in [-0.5, 0.5], vertices_mask float32 [B, V],
+        faces int32 [B, T] and, if class_conditional, class_label int32 [B]. Other keys are
+        ignored.
+      is_training: whether dropout acts.
+      dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
+
+    Returns:
+      Categorical of batch shape [B, T] over V + 2 tokens; those of padded vertices have
+      probability 0.
+    """
+    tokens = tf.convert_to_tensor(batch['faces'])
+    check_rank(tokens, 2, 'faces')
+    batch_size, length = shape_of(tokens)
+    with variables.model_scope(self.name):
+      weights = self._weights()
+      encoded = self._encode(
+          weights, batch,
+          training_dropout(self.config.encoder_config, is_training, dropout_seed, ENCODER))
+      inputs = tf.concat([
+          self._context(weights, batch, batch_size),
+          tf.gather(encoded.embeddings, tokens[:, :-1], batch_dims=1)
+          + self._positions(weights, length - 1)], axis=1)
+      outputs = transformer(
+          inputs, weights.decoder, causal_bias(length), encoded.memory, encoded.bias,
+          training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
+      return Categorical(self._logits(weights, outputs, encoded))
+
+  def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
+             only_return_complete=True, seed=None, noise=None):
+    """Draws the faces of given vertices.
+
+    Args:
+      context: dict with vertices float32 [n, V, 3], vertices_mask float32 [n, V] and, if
+        class_conditional, class_label int32 [n]; e.g. the output of `VertexModel.sample`.
+      max_sample_length: most tokens per sample, STOP included; max_seq_length by default.
+      temperature, top_k, top_p: see layers/filters.py; top_k=1 is greedy.
+      only_return_complete: return the rows that drew a STOP alone, perhaps none.
+      seed: int: the samples are a function of weights, vertices, seed and row. None: always new.
+      noise: float32 [n, max_sample_length] in [0, 1), instead of a seed.
+
+    Returns:
+      dict with context (the given one, filtered alike), completed bool [n], faces int32
+      [n, max_sample_length] (0 after the end), num_face_indices int32 [n] (tokens, the final 0
+      included). An incomplete sample is cut at its last NEW_FACE, which becomes STOP; without one
+      nothing is left.
+    """
+    steps = sample_length(max_sample_length, self.config.max_seq_length, 'max_seq_length')
+    context = {key: tf.convert_to_tensor(value) for key, value in context.items()}
+    num_samples = shape_of(context['vertices'])[0]
+    if noise is None:
+      noise = noise_tensor(seed, num_samples, steps, FACE_NOISE_STREAM)
+    with variables.model_scope(self.name):
+      decoded = self._decode(context, num_samples, noise, Drawing(temperature, top_k, top_p))
+    outputs = dict(faces_from_tokens(decoded), context=context)
+    return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
+
+  def _weights(self):
+    size = self.config.decoder_config.hidden_size
+    return FaceWeights(
+        context=context_weights(self.config.class_conditional, self.config.num_classes, size),
+        vertices=self._vertex_weights(size),
+        special=variables.glorot('stopping_embeddings', [1, NUM_SPECIAL_FACE_TOKENS, size]),
+        encoder=transformer_weights('transformer_encoder', self.config.encoder_config),
+        positions=embedding_table('coord_embeddings', self.config.max_seq_length, size),
+        decoder=transformer_weights('transformer_decoder', self.config.decoder_config,
+                                    self.config.decoder_cross_attention),
+        pointers=dense_weights('project_to_pointers', size, size, zero_kernel=True))
+
+  def _vertex_weights(self, size):
+    if not self.config.use_discrete_vertex_embeddings:
+      return dense_weights('vertex_embeddings', COORDINATES_PER_VERTEX, size)
+    return tuple(
+        embedding_table('coord_{}'.format(axis), num_bins(self.config.quantization_bits), size)
+        for axis in range(COORDINATES_PER_VERTEX))
+
+  def _context(self, weights, batch, batch_size):
+    return context_embedding(weights.context, self.config.class_conditional, batch, batch_size)
+
+  def _embed_vertices(self, weights, vertices):
+    """Vertices float32 [B, V, 3] -> [B, V, D]."""
+    if not self.config.use_discrete_vertex_embeddings:
+      return dense(vertices, weights.vertices)
+    bins = quantize(vertices, self.config.quantization_bits, self.config.truncate_vertices)
+    return tf.add_n([tf.gather(table, bins[..., axis])
+                     for axis, table in enumerate(weights.vertices)])
+
+  def _encode(self, weights, batch, dropout):
+    """EncodedVertices of the vertices in a batch or context."""
+    vertices = tf.convert_to_tensor(batch['vertices'])
+    mask = tf.cast(tf.convert_to_tensor(batch['vertices_mask']), tf.float32)
+    check_rank(vertices, 3, 'vertices')
+    check_size(vertices, 2, COORDINATES_PER_VERTEX, 'vertices')
+    check_rank(mask, 2, 'vertices_mask')
+    batch_size = shape_of(vertices)[0]
+    embedded = tf.concat([
+        tf.tile(weights.special, [batch_size, 1, 1]),
+        self._embed_vertices(weights, vertices) * mask[..., None]], axis=1)
+    bias = padding_bias(tf.pad(mask, [[0, 0], [NUM_SPECIAL_FACE_TOKENS, 0]], constant_values=1.))
+    embeddings = transformer(embedded, weights.encoder, bias, dropout=dropout)
+    memory = (memory_key_values(embeddings, weights.decoder)
+              if self.config.decoder_cross_attention else None)
+    return EncodedVertices(embeddings, bias, memory)
+
+  def _positions(self, weights, length):
+    """What is added to the first `length` inputs after the context: [T, D]."""
+    if isinstance(length, int) and length > self.config.max_seq_length:
+      raise ValueError('faces has {} tokens before the last, but max_seq_length is {}'.format(
+          length, self.config.max_seq_length))
+    return weights.positions[:length]
+
+  def _logits(self, weights, outputs, encoded):
+    """Decoder outputs [B, T, D] -> pointer logits [B, T, V + 2]."""
+    pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
+    return tf.matmul(pointers, encoded.embeddings, transpose_b=True) + encoded.bias[:, 0]
+
+  def _decode(self, context, num_samples, noise, drawing):
+    weights = self._weights()
+    encoded = self._encode(weights, context, Dropout(0.))
+    steps = noise.shape.as_list()[1]
+    positions = self._positions(weights, steps)
+
+    def next_logits(x, state, index):
+      output, state = transformer_step(
+          x, weights.decoder, state, index, encoded.memory, encoded.bias)
+      return self._logits(weights, output, encoded)[:, 0], state
+
+    def embed(token, index):
+      return (tf.gather(encoded.embeddings, token[:, None], batch_dims=1)
+              + positions[index])
+
+    return decode(
+        next_logits, embed, self._context(weights, context, num_samples),
+        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
+
+
+def faces_from_tokens(decoded):
+  """The outputs of `FaceModel.sample` from tokens int32 [n, T], 0 from STOP on."""
+  tokens, completed = decoded
+  places = tf.range(1, tokens.shape.as_list()[1] + 1)[None]
+  # Places counted from 1: a complete row ends with the STOP after its last token, any other with
+  # its last NEW_FACE, or at once.
+  drawn = tf.reduce_sum(tf.cast(tf.not_equal(tokens, STOP), tf.int32), axis=1)
+  last_new_face = tf.reduce_max(tf.where_v2(tf.equal(tokens, NEW_FACE), places, 1), axis=1)
+  num_indices = tf.where_v2(completed, drawn + 1, last_new_face)
+  faces = tf.where_v2(places < num_indices[:, None], tokens, STOP)
+  return {'completed': completed, 'faces': faces, 'num_face_indices': num_indices}

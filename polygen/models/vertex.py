@@ -1,0 +1,200 @@
+"""The vertex model (PolyGen, section 2.2): p(vertices), a masked Transformer decoder.
+
+Output t predicts token t; the input of output 0 is the context, that of output t + 1 is token t:
+
+    input    context  z0  y0  x0  z1 ...  x_last
+    output   z0       y0  x0  z1  y1 ...  STOP
+"""
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from .. import config
+from ..layers import variables
+from ..layers.categorical import Categorical
+from ..layers.decoding import Drawing, decode
+from ..layers.dense import dense, dense_weights, embedding_table
+from ..layers.masks import causal_bias
+from ..layers.noise import noise_tensor
+from ..layers.shapes import check_rank, shape_of
+from ..layers.transformer import (TransformerWeights, empty_caches, transformer, transformer_step,
+                                  transformer_weights)
+from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
+                      max_bin, vertex_sequence_length, vertex_vocabulary)
+from .base import (Model, context_embedding, context_weights, keep_complete, repeat_context,
+                   sample_length, training_dropout)
+from .quantization import dequantize
+
+
+class VertexWeights(NamedTuple):
+  """The variables of a vertex model, read as tensors."""
+  context: tf.Tensor
+  values: tuple
+  coordinates: tf.Tensor
+  positions: tf.Tensor
+  decoder: TransformerWeights
+  logits: tuple
+
+
+class VertexModel(Model):
+  """Autoregressive model of quantised vertices.
+
+  Args:
+    decoder_config: TransformerConfig or a dict of its fields.
+    quantization_bits: b; coordinates are 2^b bins.
+    class_conditional: the context is an embedding of `class_label` instead of a learned vector.
+    num_classes: number of class labels.
+    max_num_input_verts: size of the position table, the most vertices a mesh may have.
+    use_discrete_embeddings: embed tokens by a table, else by a dense layer of their value.
+    name: scope of the variables.
+  """
+
+  def __init__(self, decoder_config, quantization_bits, class_conditional=False, num_classes=55,
+               max_num_input_verts=2500, use_discrete_embeddings=True, name='vertex_model'):
+    super().__init__(name)
+    self.config = config.VertexModelConfig(
+        config.as_transformer_config(decoder_config), quantization_bits, class_conditional,
+        num_classes, max_num_input_verts, use_discrete_embeddings)
+
+  def __call__(self, batch, is_training=False, dropout_seed=None):
+    """Distributions of every token given those before it.
+
+    Args:
+      batch: dict with vertices_flat int32 [B, 3V + 1] and, if class_conditional, class_label
+        int32 [B]. Other keys are ignored.
+      is_training: whether dropout acts.
+      dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
+
+    Returns:
+      Categorical of batch shape [B, 3V + 1] over 2^b + 1 tokens.
+    """
+    tokens = tf.convert_to_tensor(batch['vertices_flat'])
+    check_rank(tokens, 2, 'vertices_flat')
+    batch_size, length = shape_of(tokens)
+    with variables.model_scope(self.name):
+      weights = self._weights()
+      inputs = tf.concat([
+          self._context(weights, batch, batch_size),
+          self._embed_values(weights, tokens[:, :-1]) + self._places(weights, length - 1)], axis=1)
+      outputs = transformer(
+          inputs, weights.decoder, causal_bias(length),
+          dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
+      return Categorical(dense(outputs, weights.logits))
+
+  def sample(self, num_samples, context=None, max_sample_length=None, temperature=1., top_k=0,
+             top_p=1., recenter_verts=True, only_return_complete=True, seed=None, noise=None):
+    """Draws vertex sets.
+
+    Args:
+      num_samples: n.
+      context: dict with class_label int32 [n] or [1] if class_conditional.
+      max_sample_length: most vertices per sample, max_num_input_verts by default; one token more
+        is drawn, so that a sample of full length can stop.
+      temperature, top_k, top_p: see layers/filters.py; top_k=1 is greedy.
+      recenter_verts: move the centre of each bounding box to 0, for models trained with shifts.
+      only_return_complete: return the rows that drew a STOP alone, perhaps none.
+      seed: int: the samples are a function of the weights, seed and row. None: always new ones.
+      noise: float32 [n, 3 * max_sample_length + 1] in [0, 1), instead of a seed.
+
+    Returns:
+      dict with completed bool [n], vertices float32 [n, max_sample_length, 3] as (x, y, z) in
+      [-0.5, 0.5], zero-padded, num_vertices int32 [n], vertices_mask float32
+      [n, max_sample_length]; and class_label int32 [n] if class_conditional. A sample without STOP
+      is incomplete and keeps its whole vertices.
+    """
+    limit = sample_length(max_sample_length, self.config.max_num_input_verts,
+                          'max_num_input_verts')
+    steps = vertex_sequence_length(limit)
+    if noise is None:
+      noise = noise_tensor(seed, num_samples, steps, VERTEX_NOISE_STREAM)
+    context = repeat_context(
+        {'class_label': (context or {}).get('class_label')} if self.config.class_conditional
+        else None, num_samples)
+    with variables.model_scope(self.name):
+      decoded = self._decode(context, num_samples, noise, Drawing(temperature, top_k, top_p))
+      outputs = vertices_from_tokens(decoded, self.config.quantization_bits)
+    if recenter_verts:
+      outputs['vertices'] = recentre(outputs['vertices'], outputs['vertices_mask'])
+    outputs.update(context)
+    return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
+
+  def _weights(self):
+    size, bits = self.config.decoder_config.hidden_size, self.config.quantization_bits
+    if self.config.use_discrete_embeddings:
+      values = embedding_table('value_embeddings', vertex_vocabulary(bits), size)
+    else:
+      values = dense_weights('value_embeddings', 1, size)
+    return VertexWeights(
+        context=context_weights(self.config.class_conditional, self.config.num_classes, size),
+        values=values,
+        coordinates=embedding_table('coord_embeddings', COORDINATES_PER_VERTEX, size),
+        positions=embedding_table('coord_embeddings_1', self.config.max_num_input_verts, size),
+        decoder=transformer_weights('transformer_decoder', self.config.decoder_config),
+        logits=dense_weights('project_to_logits', size, vertex_vocabulary(bits),
+                             zero_kernel=True))
+
+  def _context(self, weights, batch, batch_size):
+    return context_embedding(weights.context, self.config.class_conditional, batch, batch_size)
+
+  def _embed_values(self, weights, tokens):
+    """Tokens [..., T] -> their value embeddings [..., T, D]."""
+    if self.config.use_discrete_embeddings:
+      return tf.gather(weights.values, tokens)
+    # DeepMind's release scales the token, not the bin; kept for its weights.
+    values = tf.cast(tokens, tf.float32) / max_bin(self.config.quantization_bits) - 0.5
+    return dense(values[..., None], weights.values)
+
+  def _places(self, weights, length):
+    """What is added to the first `length` value embeddings: coordinate + position, [T, D]."""
+    most = COORDINATES_PER_VERTEX * self.config.max_num_input_verts
+    if isinstance(length, int) and length > most:
+      raise ValueError('vertices_flat has {} tokens before the last, but max_num_input_verts is {}'
+                       .format(length, self.config.max_num_input_verts))
+    num_vertices = -(-length // COORDINATES_PER_VERTEX)
+    table = weights.positions[:num_vertices, None, :] + weights.coordinates[None]
+    return tf.reshape(table, [-1, table.shape.as_list()[-1]])[:length]
+
+  def _decode(self, context, num_samples, noise, drawing):
+    weights = self._weights()
+    steps = noise.shape.as_list()[1]
+    places = self._places(weights, steps - 1)
+
+    def next_logits(x, state, index):
+      output, state = transformer_step(x, weights.decoder, state, index)
+      return dense(output, weights.logits)[:, 0], state
+
+    def embed(token, index):
+      place = places[tf.minimum(index, steps - 2)]
+      return self._embed_values(weights, token[:, None]) + place
+
+    return decode(
+        next_logits, embed, self._context(weights, context, num_samples),
+        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
+
+
+def vertices_from_tokens(decoded, quantization_bits):
+  """The outputs of `VertexModel.sample` from tokens [n, 3 * most + 1], 0 from STOP on."""
+  tokens, completed = decoded
+  steps = tokens.shape.as_list()[1]
+  drawn = tf.reduce_sum(tf.cast(tf.not_equal(tokens, STOP), tf.int32), axis=1)
+  num_vertices = drawn // COORDINATES_PER_VERTEX
+  most = steps // COORDINATES_PER_VERTEX
+  mask = tf.cast(tf.range(most)[None] < num_vertices[:, None], tf.float32)
+  zyx = tf.reshape(tokens[:, :-1], [-1, most, COORDINATES_PER_VERTEX]) - VERTEX_TOKEN_OFFSET
+  vertices = dequantize(tf.reverse(zyx, axis=[2]), quantization_bits) * mask[..., None]
+  return {'completed': completed, 'vertices': vertices, 'num_vertices': num_vertices,
+          'vertices_mask': mask}
+
+
+def recentre(vertices, mask):
+  """Moves the centre of the bounding box of the real vertices to 0; padding stays 0.
+
+  Args:
+    vertices: float32 [n, V, 3] in [-0.5, 0.5].
+    mask: float32 [n, V].
+  """
+  real = tf.cast(mask, tf.bool)[..., None]
+  outside = 1.  # beyond every coordinate
+  lowest = tf.reduce_min(tf.where_v2(real, vertices, outside), axis=1, keepdims=True)
+  highest = tf.reduce_max(tf.where_v2(real, vertices, -outside), axis=1, keepdims=True)
+  return (vertices - (lowest + highest) / 2) * mask[..., None]
