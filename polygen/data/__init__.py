@@ -1,0 +1,20 @@
+"""Mesh files, transforms, token sequences, examples and batches: numpy alone.
+
+TensorFlow (tf.data pipelines) and matplotlib (pictures) are imported inside the functions that
+need them.
+"""
+from .augment import random_shift, shuffle_vertices
+from .batches import (
+    BatchShape, evaluation_batches, make_batch, padded_shape, training_batches)
+from .datasets import make_face_model_dataset, make_vertex_model_dataset, training_dataset
+from .examples import face_example, shift_mesh, vertex_example
+from .folder import MeshSet, find_data, load_mesh_set
+from .obj import read_obj, write_obj
+from .order import batch_picks, example_rng
+from .plot import plot_meshes, write_contact_sheet
+from .quantization import dequantize_verts, quantize_verts
+from .sequences import flatten_faces, flatten_vertices, unflatten_faces, unflatten_vertices
+from .shapes import primitive_meshes
+from .transforms import (
+    canonical_mesh, center_vertices, load_process_mesh, normalize_vertices_scale, process_mesh,
+    quantize_process_mesh)

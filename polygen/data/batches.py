@@ -1,0 +1,121 @@
+"""Batches of fixed shape, as numpy arrays, for both models at once.
+
+    {'vertex': {'vertices_flat':      int32   [B, 3V + 1]   z0 y0 x0 z1 ... STOP 0 0
+                'vertices_flat_mask': float32 [B, 3V + 1]   1  1  1  1  ... 1    0 0
+                'class_label':        int32   [B]},
+     'face':   {'vertices':           float32 [B, V, 3],
+                'vertices_mask':      float32 [B, V],
+                'faces':              int32   [B, T],
+                'faces_mask':         float32 [B, T],
+                'class_label':        int32   [B]}}
+
+Padding is 0 with mask 0; so are whole rows where a batch has fewer examples than its shape.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import tokens
+from . import examples
+from . import order
+
+
+class BatchShape(NamedTuple):
+  """B, V and T above."""
+  batch_size: int
+  num_vertices: int
+  face_tokens: int
+
+
+def padded_shape(meshes, batch_size):
+  """The smallest shape that holds any `batch_size` of these processed meshes."""
+  return BatchShape(
+      batch_size,
+      max(len(mesh['vertices']) for mesh in meshes),
+      max(len(mesh['faces']) for mesh in meshes))
+
+
+def batch_spec(shape):
+  """{part: {key: (numpy dtype, shape)}} of a batch."""
+  batch_size, num_vertices, face_tokens = shape
+  vertex_tokens = tokens.vertex_sequence_length(num_vertices)
+  return {
+      'vertex': {
+          'vertices_flat': (np.int32, (batch_size, vertex_tokens)),
+          'vertices_flat_mask': (np.float32, (batch_size, vertex_tokens)),
+          'class_label': (np.int32, (batch_size,)),
+      },
+      'face': {
+          'vertices': (np.float32, (batch_size, num_vertices, tokens.COORDINATES_PER_VERTEX)),
+          'vertices_mask': (np.float32, (batch_size, num_vertices)),
+          'faces': (np.int32, (batch_size, face_tokens)),
+          'faces_mask': (np.float32, (batch_size, face_tokens)),
+          'class_label': (np.int32, (batch_size,)),
+      },
+  }
+
+
+def make_batch(meshes, labels, picks, shape, seed, quantization_bits=8, random_shift=False,
+               shuffle_vertices=True):
+  """The batch of the picked examples.
+
+  The random numbers of an example depend on (seed, epoch, index) alone; its vertex and its face
+  sequence are shifted alike.
+
+  Args:
+    meshes: sequence of processed meshes.
+    labels: int [number of meshes], class of each.
+    picks: (epoch, index) of each row (see order.batch_picks), at most shape.batch_size.
+    shape: BatchShape.
+    seed: non-negative integer.
+    quantization_bits: bits per coordinate of the meshes.
+    random_shift: move each mesh at random.
+    shuffle_vertices: give the face model the vertices in random order.
+
+  Returns:
+    The dict drawn above.
+  """
+  if len(picks) > shape.batch_size:
+    raise ValueError(f'{len(picks)} picks do not fit a batch of {shape.batch_size}')
+  batch = {part: {key: np.zeros(dims, dtype) for key, (dtype, dims) in spec.items()}
+           for part, spec in batch_spec(shape).items()}
+  for row, (epoch, index) in enumerate(picks):
+    rng = order.example_rng(seed, epoch, index)
+    mesh = meshes[index]
+    if random_shift:
+      mesh = examples.shift_mesh(mesh, quantization_bits=quantization_bits, rng=rng)
+    _fill_row(batch['vertex'], row, examples.vertex_example(mesh), labels[index])
+    _fill_row(batch['face'], row, examples.face_example(
+        mesh, shuffle_vertices, quantization_bits, rng), labels[index])
+  return batch
+
+
+def _fill_row(part, row, example, label):
+  part['class_label'][row] = label
+  for key, padded in part.items():
+    if key == 'class_label':
+      continue
+    values = example[key]
+    if len(values) > padded.shape[1]:
+      raise ValueError(f'{key} of an example has length {len(values)}, but the batch has room '
+                       f'for {padded.shape[1]}')
+    padded[row, :len(values)] = values
+
+
+def evaluation_batches(meshes, labels, shape, quantization_bits=8):
+  """Yields every mesh once, in order, unshifted and unshuffled; the last batch may be filled up
+  with rows whose masks are all 0."""
+  for start in range(0, len(meshes), shape.batch_size):
+    stop = min(start + shape.batch_size, len(meshes))
+    picks = [(0, index) for index in range(start, stop)]
+    yield make_batch(meshes, labels, picks, shape, seed=0, quantization_bits=quantization_bits,
+                     random_shift=False, shuffle_vertices=False)
+
+
+def training_batches(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,
+                     random_shift=False, shuffle_vertices=True, rank=0, size=1):
+  """Yields the batches of steps start_step to stop_step - 1 of worker `rank` of `size`."""
+  for step in range(start_step, stop_step):
+    picks = order.batch_picks(len(meshes), shape.batch_size, step, seed, rank, size)
+    yield make_batch(meshes, labels, picks, shape, seed, quantization_bits, random_shift,
+                     shuffle_vertices)

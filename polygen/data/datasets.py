@@ -1,0 +1,101 @@
+"""The numpy examples and batches as tf.data datasets. TensorFlow is imported on use."""
+import numpy as np
+
+from . import batches
+from . import examples
+
+
+def make_vertex_model_dataset(ds, apply_random_shift=False, shift_factor=0.25,
+                              quantization_bits=8, seed=None):
+  """Adds the tokens of the vertex model to a dataset of processed meshes.
+
+  Args:
+    ds: tf.data.Dataset of dicts with 'vertices' int32 [V, 3]; other keys pass through.
+    apply_random_shift: move each mesh at random, differently in every epoch.
+    shift_factor: see augment.random_shift.
+    quantization_bits: bits per coordinate.
+    seed: makes the random numbers those of this seed, in the order in which the dataset is read;
+      None for fresh ones.
+
+  Returns:
+    A dataset of the same dicts with 'vertices_flat' int32 [3V + 1], 'vertices_flat_mask' float32.
+  """
+  rng = np.random.default_rng(seed)
+
+  def example(vertices):
+    mesh = {'vertices': vertices}
+    if apply_random_shift:
+      mesh = examples.shift_mesh(mesh, shift_factor, quantization_bits, rng)
+    return examples.vertex_example(mesh)
+
+  spec = {'vertices_flat': (np.int32, [None]), 'vertices_flat_mask': (np.float32, [None])}
+  return ds.map(lambda mesh: _add_keys(mesh, ['vertices'], example, spec))
+
+
+def make_face_model_dataset(ds, apply_random_shift=False, shuffle_vertices=True,
+                            quantization_bits=8, shift_factor=0.25, seed=None):
+  """Turns a dataset of processed meshes into examples of the face model.
+
+  Args:
+    ds: tf.data.Dataset of dicts with 'vertices' int32 [V, 3] and 'faces' int32 [F]; other keys
+      pass through.
+    shuffle_vertices: put the vertices in random order, differently in every epoch.
+    apply_random_shift, shift_factor, quantization_bits, seed: as for the vertex model.
+
+  Returns:
+    A dataset of the same dicts with 'vertices' float32 [V, 3] (coordinates), 'vertices_mask'
+    float32 [V], 'num_vertices' int32 [], 'faces' int32 [F], 'faces_mask' float32 [F].
+  """
+  rng = np.random.default_rng(seed)
+
+  def example(vertices, faces):
+    mesh = {'vertices': vertices, 'faces': faces}
+    if apply_random_shift:
+      mesh = examples.shift_mesh(mesh, shift_factor, quantization_bits, rng)
+    return examples.face_example(mesh, shuffle_vertices, quantization_bits, rng)
+
+  spec = {
+      'vertices': (np.float32, [None, 3]),
+      'vertices_mask': (np.float32, [None]),
+      'num_vertices': (np.int32, []),
+      'faces': (np.int32, [None]),
+      'faces_mask': (np.float32, [None]),
+  }
+  return ds.map(lambda mesh: _add_keys(mesh, ['vertices', 'faces'], example, spec))
+
+
+def training_dataset(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,
+                     random_shift=False, shuffle_vertices=True, rank=0, size=1):
+  """`batches.training_batches` as a tf.data.Dataset of static shapes, made ahead of their use."""
+  import tensorflow.compat.v1 as tf
+
+  def generate():
+    return batches.training_batches(
+        meshes, labels, shape, start_step, stop_step, seed, quantization_bits, random_shift,
+        shuffle_vertices, rank, size)
+
+  spec = batches.batch_spec(shape)
+  types = {part: {key: tf.as_dtype(dtype) for key, (dtype, _) in keys.items()}
+           for part, keys in spec.items()}
+  shapes = {part: {key: tf.TensorShape(dims) for key, (_, dims) in keys.items()}
+            for part, keys in spec.items()}
+  return tf.data.Dataset.from_generator(generate, types, shapes).prefetch(2)
+
+
+def _add_keys(mesh, arguments, function, spec):
+  """Calls a numpy function in the graph; its dict of arrays is added to the dict of tensors.
+
+  spec: {key: (numpy dtype, static shape)} of what the function returns.
+  """
+  import tensorflow.compat.v1 as tf
+  keys = sorted(spec)
+
+  def values(*arrays):
+    example = function(*arrays)
+    return [example[key] for key in keys]
+
+  outputs = tf.numpy_function(
+      values, [mesh[key] for key in arguments], [tf.as_dtype(spec[key][0]) for key in keys])
+  for key, output in zip(keys, outputs):
+    output.set_shape(spec[key][1])
+  return dict(mesh, **dict(zip(keys, outputs)))

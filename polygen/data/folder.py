@@ -1,0 +1,123 @@
+"""Finding and loading the meshes of a data folder.
+
+    meshes/cube.obj          flat files: one class per file, named by its stem
+    meshes/cone.obj
+    shapes/chair/a.obj       subfolders: one class each, files at any depth below
+    shapes/chair/old/b.obj
+    shapes/table/c.obj
+
+Where a folder has both, each flat file is still a class by its stem and each subfolder a class by
+its name (a file chair.obj beside chair/ joins that class). Hidden files and folders are ignored,
+and so are subfolders without OBJ files.
+"""
+import os
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from . import shapes
+from . import transforms
+
+MESH_FOLDER = 'meshes'
+
+
+class MeshSet(NamedTuple):
+  """Processed meshes with their classes."""
+  meshes: Tuple[dict, ...]   # {'vertices': int32 [V, 3] bins, 'faces': int32 [F] tokens}
+  labels: np.ndarray         # int32 [n], positions in `classes`
+  names: Tuple[str, ...]     # paths relative to the folder, with '/', sorted
+  classes: Tuple[str, ...]   # sorted
+  flat: bool                 # some file lies directly in the folder
+
+
+def find_data(data_path=None):
+  """The folder that holds the meshes; None where the generator has to make them.
+
+  Args:
+    data_path: the folder itself, or the parent of `meshes/` (taken if no OBJ file lies directly
+      in data_path). None: `meshes/` beside the package, if it is there.
+
+  Raises:
+    FileNotFoundError, NotADirectoryError: data_path is no folder.
+    ValueError: there is no OBJ file in it.
+  """
+  if data_path is None:
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    beside = os.path.join(os.path.dirname(package), MESH_FOLDER)
+    return beside if os.path.isdir(beside) and _mesh_files(beside) else None
+  data_path = os.fspath(data_path)
+  if not os.path.exists(data_path):
+    raise FileNotFoundError(f'{data_path}: no such data folder; give one that holds OBJ files')
+  if not os.path.isdir(data_path):
+    raise NotADirectoryError(f'{data_path}: not a folder; give the one that holds the OBJ files')
+  inner = os.path.join(data_path, MESH_FOLDER)
+  if os.path.isdir(inner) and not _obj_names(data_path):
+    data_path = inner
+  if not _mesh_files(data_path):
+    raise ValueError(f'{data_path}: no OBJ file in this folder or below')
+  return data_path
+
+
+def load_mesh_set(data_path=None, quantization_bits=8, max_num_vertices=None,
+                  max_face_tokens=None):
+  """Loads and processes every mesh of a data folder.
+
+  Args:
+    data_path: see `find_data`.
+    quantization_bits: bits per coordinate.
+    max_num_vertices: most vertices a processed mesh may have; None for any number.
+    max_face_tokens: most face tokens; None for any number.
+
+  Raises:
+    What `find_data` raises; ValueError for a broken file or a mesh over a limit.
+  """
+  folder = find_data(data_path)
+  if folder is None:
+    primitives = {name + '.obj': mesh for name, mesh in shapes.primitive_meshes().items()}
+    files = {name: os.path.splitext(name)[0] for name in sorted(primitives)}
+    meshes = tuple(transforms.process_mesh(*primitives[name], quantization_bits=quantization_bits)
+                   for name in files)
+  else:
+    files = _mesh_files(folder)
+    meshes = tuple(transforms.load_process_mesh(os.path.join(folder, name), quantization_bits)
+                   for name in files)
+  names = tuple(files)
+  _check_limit(names, [len(mesh['vertices']) for mesh in meshes],
+               'vertices', 'max_num_vertices', max_num_vertices)
+  _check_limit(names, [len(mesh['faces']) for mesh in meshes],
+               'face tokens', 'max_face_tokens', max_face_tokens)
+  classes = tuple(sorted(set(files.values())))
+  labels = np.array([classes.index(files[name]) for name in names], np.int32)
+  return MeshSet(meshes, labels, names, classes, any('/' not in name for name in names))
+
+
+def _check_limit(names, counts, unit, limit_name, limit):
+  if limit is None or max(counts) <= limit:
+    return
+  worst = int(np.argmax(counts))
+  raise ValueError(f'{names[worst]}: {counts[worst]} {unit} are more than the limit {limit_name} '
+                   f'= {limit}; raise it with --{limit_name} {counts[worst]}')
+
+
+def _mesh_files(folder):
+  """{relative path: class name} of the OBJ files of a folder, sorted by path."""
+  files = {name: os.path.splitext(name)[0] for name in _obj_names(folder)}
+  for class_name in _visible(folder):
+    top = os.path.join(folder, class_name)
+    if not os.path.isdir(top):
+      continue
+    for root, folders, _ in os.walk(top):
+      folders[:] = [name for name in folders if not name.startswith('.')]
+      below = os.path.relpath(root, folder).replace(os.sep, '/')
+      files.update((below + '/' + name, class_name) for name in _obj_names(root))
+  return {name: files[name] for name in sorted(files)}
+
+
+def _obj_names(folder):
+  """Names of the OBJ files that lie directly in a folder."""
+  return [name for name in _visible(folder)
+          if name.lower().endswith('.obj') and os.path.isfile(os.path.join(folder, name))]
+
+
+def _visible(folder):
+  return sorted(name for name in os.listdir(folder) if not name.startswith('.'))
