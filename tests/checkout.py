@@ -1,4 +1,5 @@
 """The checkout these tests belong to, and copies of it."""
+import os
 import pathlib
 import shutil
 import subprocess
@@ -34,8 +35,19 @@ def copy_checkout(destination):
   return len(paths)
 
 
-def run_python(*arguments, cwd=ROOT, env=None):
-  """Runs this interpreter; returns its standard output, fails with both streams shown."""
+def run_python(*arguments, cwd=ROOT, search_path=()):
+  """Runs this interpreter in a process of its own; fails with what it printed.
+
+  Args:
+    *arguments: its command line.
+    cwd: the folder to run in.
+    search_path: folders where it looks for modules before those of the installation.
+
+  Returns:
+    Its standard output.
+  """
+  __tracebackhide__ = True
+  env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, search_path)))
   done = subprocess.run([sys.executable] + [str(argument) for argument in arguments],
                         cwd=str(cwd), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                         universal_newlines=True)
