@@ -13,7 +13,8 @@ LEGAL_MODES = ('mix', 'default', '', 'float32')
 
 
 @pytest.mark.parametrize('num_gpus, requested, expected', [
-    (0, 'auto', 'cpu'), (0, 'cpu', 'cpu'), (2, 'auto', 'gpu'), (2, 'gpu', 'gpu'), (2, 'cpu', 'cpu')])
+    (0, 'auto', 'cpu'), (0, 'cpu', 'cpu'),
+    (2, 'auto', 'gpu'), (2, 'gpu', 'gpu'), (2, 'cpu', 'cpu')])
 def test_choose_device(monkeypatch, num_gpus, requested, expected):
   monkeypatch.setattr(devices, 'count_gpus', lambda: num_gpus)
   device = hw.choose_device(requested)
