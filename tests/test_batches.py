@@ -156,6 +156,14 @@ def test_an_example_depends_on_seed_epoch_and_index_alone(seed, epoch, index, ba
   assert row_of(alone, 0)['vertices'] != row_of(other, 0)['vertices']
 
 
+def test_equal_meshes_of_one_epoch_get_different_random_numbers():
+  meshes, labels = primitive_set()
+  meshes, labels = meshes[:1] * 6, labels[:1].repeat(6)
+  batch = data.make_batch(meshes, labels, [(0, index) for index in range(6)],
+                          data.padded_shape(meshes, 6), 0)
+  assert len({str(row_of(batch, row)['vertices']) for row in range(6)}) == 6
+
+
 @relaxed
 @given(strategies.processed_sets(), sizes, strategies.SEEDS, st.integers(0, 6))
 def test_training_continues_at_any_step(mesh_set, batch_size, seed, start):

@@ -29,7 +29,7 @@ def make_vertex_model_dataset(ds, apply_random_shift=False, shift_factor=0.25,
     return examples.vertex_example(mesh)
 
   spec = {'vertices_flat': (np.int32, [None]), 'vertices_flat_mask': (np.float32, [None])}
-  return ds.map(lambda mesh: _add_keys(mesh, ['vertices'], example, spec))
+  return ds.map(lambda mesh: dict(mesh, **_call_numpy(example, [mesh['vertices']], spec)))
 
 
 def make_face_model_dataset(ds, apply_random_shift=False, shuffle_vertices=True,
@@ -61,41 +61,45 @@ def make_face_model_dataset(ds, apply_random_shift=False, shuffle_vertices=True,
       'faces': (np.int32, [None]),
       'faces_mask': (np.float32, [None]),
   }
-  return ds.map(lambda mesh: _add_keys(mesh, ['vertices', 'faces'], example, spec))
+  return ds.map(lambda mesh: dict(
+      mesh, **_call_numpy(example, [mesh['vertices'], mesh['faces']], spec)))
 
 
 def training_dataset(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,
                      random_shift=False, shuffle_vertices=True, rank=0, size=1):
   """`batches.training_batches` as a tf.data.Dataset of static shapes, made ahead of their use."""
   import tensorflow.compat.v1 as tf
+  spec = {(part, key): value for part, keys in batches.batch_spec(shape).items()
+          for key, value in keys.items()}
 
-  def generate():
-    return batches.training_batches(
-        meshes, labels, shape, start_step, stop_step, seed, quantization_bits, random_shift,
+  def batch_of(step):
+    batch, = batches.training_batches(
+        meshes, labels, shape, step, step + 1, seed, quantization_bits, random_shift,
         shuffle_vertices, rank, size)
+    return {(part, key): batch[part][key] for part, key in spec}
 
-  spec = batches.batch_spec(shape)
-  types = {part: {key: tf.as_dtype(dtype) for key, (dtype, _) in keys.items()}
-           for part, keys in spec.items()}
-  shapes = {part: {key: tf.TensorShape(dims) for key, (_, dims) in keys.items()}
-            for part, keys in spec.items()}
-  return tf.data.Dataset.from_generator(generate, types, shapes).prefetch(2)
+  def batch_tensors(step):
+    nested = {}
+    for (part, key), tensor in _call_numpy(batch_of, [step], spec).items():
+      nested.setdefault(part, {})[key] = tensor
+    return nested
+
+  return tf.data.Dataset.range(start_step, stop_step).map(batch_tensors).prefetch(2)
 
 
-def _add_keys(mesh, arguments, function, spec):
-  """Calls a numpy function in the graph; its dict of arrays is added to the dict of tensors.
+def _call_numpy(function, arguments, spec):
+  """Calls a function that returns a dict of arrays; the same dict, of tensors.
 
-  spec: {key: (numpy dtype, static shape)} of what the function returns.
+  spec: {key: (numpy dtype, static shape)} of what it returns.
   """
   import tensorflow.compat.v1 as tf
   keys = sorted(spec)
 
   def values(*arrays):
-    example = function(*arrays)
-    return [example[key] for key in keys]
+    result = function(*arrays)
+    return [result[key] for key in keys]
 
-  outputs = tf.numpy_function(
-      values, [mesh[key] for key in arguments], [tf.as_dtype(spec[key][0]) for key in keys])
+  outputs = tf.numpy_function(values, arguments, [tf.as_dtype(spec[key][0]) for key in keys])
   for key, output in zip(keys, outputs):
     output.set_shape(spec[key][1])
-  return dict(mesh, **dict(zip(keys, outputs)))
+  return dict(zip(keys, outputs))
