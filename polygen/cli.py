@@ -15,7 +15,9 @@ Importing this module does not load TensorFlow, so `--help` answers at once.
 """
 import argparse
 import contextlib
+import logging
 import math
+import os
 import sys
 import time
 
@@ -57,7 +59,14 @@ def one_line(error):
 
 
 def run_command(prog, main):
-  """Runs `main()` as a program: exit code 2 and one line for a `CommandError`, 130 for Ctrl-C."""
+  """Runs `main()` as a program: exit code 2 and one line for a `CommandError`, 130 for Ctrl-C.
+
+  This process is the command's own, so TensorFlow is told here (and in no library call) to use
+  oneDNN, which halves the time of a step on CPUs for which it is off by default, and to keep
+  deprecation warnings to itself.
+  """
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+  logging.getLogger('tensorflow').setLevel(logging.ERROR)
   try:
     main()
   except CommandError as error:
@@ -155,24 +164,26 @@ class Progress:
 
       with Progress(total=5000, initial=1200) as progress:
         for step in range(1200, 5000):
-          progress.advance(vertices=0.51, faces=0.32)
+          progress.advance({'Loss (vertices)': 0.51, 'Loss (faces)': 0.32})
           progress.write('a line of its own')
 
   Args:
     total: the number of steps of the whole run.
     initial: how many of them earlier runs have done.
-    line_every: without a terminal, a line is printed at every step divisible by this, and at the
-      last one.
+    line_every: without a terminal, lines are printed at every step divisible by this, and at the
+      last one: the step, then each value.
+    unit: what a step is called.
   """
 
-  def __init__(self, total, initial=0, line_every=100):
+  def __init__(self, total, initial=0, line_every=100, unit='step'):
     self._total, self._initial, self._line_every = total, initial, line_every
+    self._unit = unit
     self._step = initial
     self._start = time.time()
     self._bar = None
     if sys.stderr.isatty():
       import tqdm
-      self._bar = tqdm.tqdm(total=total, initial=initial, unit='step', dynamic_ncols=True)
+      self._bar = tqdm.tqdm(total=total, initial=initial, unit=unit, dynamic_ncols=True)
 
   def __enter__(self):
     return self
@@ -181,18 +192,19 @@ class Progress:
     if self._bar is not None:
       self._bar.close()
 
-  def advance(self, **values):
-    """Counts one step; `values` are named numbers to show with it."""
+  def advance(self, values=None):
+    """Counts one step; `values` {name: number} are shown with it."""
     self._step += 1
-    shown = {name: '{:.4g}'.format(value) for name, value in values.items()}
     if self._bar is not None:
-      self._bar.set_postfix(shown, refresh=False)
+      self._bar.set_postfix({name: '{:.4g}'.format(value)
+                             for name, value in (values or {}).items()}, refresh=False)
       self._bar.update()
     elif self._step % self._line_every == 0 or self._step == self._total:
       speed = (self._step - self._initial) / max(time.time() - self._start, 1e-9)
-      numbers = ['{} {}'.format(name, value) for name, value in shown.items()]
-      self.write(', '.join(['Step {}/{}'.format(self._step, self._total)] + numbers
-                           + ['{:.3g} steps/s'.format(speed)]))
+      self.write('{} {}/{}, {:.3g} {}s/s'.format(
+          self._unit.capitalize(), self._step, self._total, speed, self._unit))
+      for name, value in (values or {}).items():
+        self.write('{} {:.6g}'.format(name, value))
 
   def write(self, line):
     """Prints a line on standard output without tearing the bar."""

@@ -205,6 +205,25 @@ def overlay(config, values, where='config'):
   return from_dict(type(config), merged, where)
 
 
+def get_field(config, path):
+  """The value at a dotted path, e.g. 'vertex_model.decoder_config.hidden_size'."""
+  for name in path.split('.'):
+    config = getattr(config, name)
+  return config
+
+
+def replace_fields(config, values):
+  """`config` with the fields at the dotted paths in `values` replaced."""
+  nested = {}
+  for path, value in values.items():
+    *parents, name = path.split('.')
+    fields = nested
+    for parent in parents:
+      fields = fields.setdefault(parent, {})
+    fields[name] = value
+  return overlay(config, nested)
+
+
 def read_json(path):
   """The object in a JSON file; a ValueError names the file if it is not JSON."""
   with open(path, encoding='utf-8') as file:

@@ -17,38 +17,29 @@ class KeyValues(NamedTuple):
   values: tf.Tensor
 
 
-class SelfAttentionWeights(NamedTuple):
-  """qkv: [D, 3D], columns q | k | v, each by head, q scaled by d^-0.5; out: [D, D]."""
-  qkv: DenseWeights
-  out: DenseWeights
-
-
-class CrossAttentionWeights(NamedTuple):
-  """q: [D, D], scaled by d^-0.5; kv: [D, 2D], columns k | v, each by head; out: [D, D]."""
-  q: DenseWeights
-  kv: DenseWeights
-  out: DenseWeights
-
-
 def self_attention_weights(config):
-  """The variables of self-attention in either layout, joined into two kernels."""
+  """The variables of self-attention in either layout, as two joined kernels.
+
+  Returns:
+    qkv [D, 3D] (columns q | k | v, each by head, q scaled by d^-0.5), out [D, D].
+  """
   hidden = config.hidden_size
   if config.memory_efficient:
     q, k, v, out = _memory_efficient_kernels(hidden, config.num_heads)
   else:
-    q, k, v, out = [dense_weights(name, hidden, hidden, bias=False).kernel
-                    for name in ('q', 'k', 'v', 'output_transform')]
-  qkv = tf.concat([_scaled(q, config), k, v], axis=1)
-  return SelfAttentionWeights(DenseWeights(qkv), DenseWeights(out))
+    q, k, v, out = _separate_kernels(hidden)
+  return DenseWeights(tf.concat([_scaled(q, config), k, v], axis=1)), DenseWeights(out)
 
 
 def cross_attention_weights(config):
-  """The variables q, k, v and output_transform; k and v joined."""
-  hidden = config.hidden_size
-  q, k, v, out = [dense_weights(name, hidden, hidden, bias=False).kernel
-                  for name in ('q', 'k', 'v', 'output_transform')]
-  return CrossAttentionWeights(DenseWeights(_scaled(q, config)),
-                               DenseWeights(tf.concat([k, v], axis=1)), DenseWeights(out))
+  """The variables of cross-attention.
+
+  Returns:
+    q [D, D], scaled by d^-0.5, kv [D, 2D] (columns k | v, each by head), out [D, D].
+  """
+  q, k, v, out = _separate_kernels(config.hidden_size)
+  return (DenseWeights(_scaled(q, config)), DenseWeights(tf.concat([k, v], axis=1)),
+          DenseWeights(out))
 
 
 def project_heads(x, weights, num_heads):
@@ -80,6 +71,11 @@ def attend(q, key_values, bias):
 
 def _scaled(q, config):
   return q * (config.hidden_size // config.num_heads) ** -0.5
+
+
+def _separate_kernels(hidden):
+  return [dense_weights(name, hidden, hidden, bias=False).kernel
+          for name in ('q', 'k', 'v', 'output_transform')]
 
 
 def _memory_efficient_kernels(hidden, num_heads):

@@ -30,6 +30,19 @@ def dense(x, weights):
   return tf.reshape(y, leading + weights.kernel.shape.as_list()[1:])
 
 
+def scale_inputs(weights, scale, bias):
+  """Weights w with dense(x, w) = dense(x * scale + bias, weights); scale, bias: [inputs]."""
+  shift = tf.matmul(bias[None], weights.kernel)[0]
+  return DenseWeights(weights.kernel * scale[:, None],
+                      shift if weights.bias is None else weights.bias + shift)
+
+
+def scale_outputs(weights, scale):
+  """Weights w with dense(x, w) = scale * dense(x, weights)."""
+  return DenseWeights(weights.kernel * scale,
+                      None if weights.bias is None else weights.bias * scale)
+
+
 def embedding_table(name, rows, size):
   """The variable `name/embeddings` float32 [rows, size]."""
   with variables.scope(name):

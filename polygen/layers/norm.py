@@ -20,10 +20,13 @@ def norm_weights(size):
                      variables.zeros('layer_norm_bias', [size]))
 
 
-def layer_norm(x, weights):
-  """(x - mean) / sqrt(var + 1e-6) * scale + bias over the last axis; x itself without weights."""
-  if weights is None:
-    return x
+def normalise(x):
+  """(x - mean) / sqrt(var + 1e-6) over the last axis."""
   centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
   variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-  return centred * tf.rsqrt(variance + EPSILON) * weights.scale + weights.bias
+  return centred * tf.rsqrt(variance + EPSILON)
+
+
+def layer_norm(x, weights):
+  """normalise(x) * scale + bias; x itself without weights."""
+  return x if weights is None else normalise(x) * weights.scale + weights.bias

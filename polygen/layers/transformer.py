@@ -6,42 +6,41 @@ One block, on x [B, T, D] (PolyGen, appendix C; Bachlechner et al., 2020):
     x += a2 * CrossAttention(LN(x), memory)       decoders with a memory only
     x += a3 * W2(relu(W1(LN(x))))
 
-and one more LN after the last block. Weights are read from their variables once per graph by
-`transformer_weights`; everything else is a function of tensors.
+and one more LN after the last block. `transformer_weights` reads the variables once per graph and
+folds what is linear into the kernels: the scale and bias of each LN into the kernel that follows,
+the scalar a into the kernel that ends the branch. Everything else is a function of tensors.
 """
 from typing import NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from . import caches, variables
-from .attention import (CrossAttentionWeights, KeyValues, SelfAttentionWeights, attend,
-                        cross_attention_weights, project_heads, self_attention_weights)
-from .dense import DenseWeights, dense, dense_weights
+from .attention import (KeyValues, attend, cross_attention_weights, project_heads,
+                        self_attention_weights)
+from .dense import DenseWeights, dense, dense_weights, scale_inputs, scale_outputs
 from .dropout import Dropout
 from .masks import filled_bias
-from .norm import NormWeights, layer_norm, norm_weights
+from .norm import NormWeights, layer_norm, norm_weights, normalise
 from .shapes import shape_of
 
 
-class Branch(NamedTuple):
-  """What a residual branch adds to its function: LN before it, the ReZero scalar after it."""
-  norm: Optional[NormWeights]
-  alpha: Optional[tf.Tensor]
-
-
 class LayerWeights(NamedTuple):
-  """One block; the cross-attention is None in a stack without memory."""
-  self_branch: Branch
-  self_attention: SelfAttentionWeights
-  cross_branch: Optional[Branch]
-  cross_attention: Optional[CrossAttentionWeights]
-  fc_branch: Branch
+  """One block, LN and ReZero folded in.
+
+  qkv [D, 3D] and out [D, D] of the self-attention; query [D, D], memory_kv [D, 2D] and memory_out
+  [D, D] of the cross-attention, None without memory; fc_1 [D, F], fc_2 [F, D].
+  """
+  qkv: DenseWeights
+  out: DenseWeights
+  query: Optional[DenseWeights]
+  memory_kv: Optional[DenseWeights]
+  memory_out: Optional[DenseWeights]
   fc_1: DenseWeights
   fc_2: DenseWeights
 
 
 class TransformerWeights(NamedTuple):
-  """A stack: its config, its blocks, the LN after the last."""
+  """A stack: its TransformerConfig, its blocks, the LN after the last."""
   config: tuple
   layers: Tuple[LayerWeights, ...]
   output_norm: Optional[NormWeights]
@@ -68,7 +67,7 @@ def transformer_weights(name, config, cross_attention=False):
 def memory_key_values(memory, weights):
   """Keys and values of a memory [B, S, D] for every layer: a tuple of KeyValues [B, H, S, d]."""
   num_heads = weights.config.num_heads
-  return tuple(KeyValues(*project_heads(memory, layer.cross_attention.kv, num_heads))
+  return tuple(KeyValues(*project_heads(memory, layer.memory_kv, num_heads))
                for layer in weights.layers)
 
 
@@ -124,48 +123,36 @@ def transformer_step(x, weights, state, index, memory=None, memory_bias=None):
 def _blocks(x, weights, attend_self, memory, memory_bias, dropout):
   """The stack, with `attend_self(layer number, q, KeyValues)` [B, H, T, d] -> [B, T, D]."""
   num_heads = weights.config.num_heads
+  norm = normalise if weights.config.layer_norm else tf.identity
   for number, layer in enumerate(weights.layers):
-    def self_attention(y):
-      q, keys, values = project_heads(y, layer.self_attention.qkv, num_heads)
-      return dense(attend_self(number, q, KeyValues(keys, values)), layer.self_attention.out)
-
-    def cross_attention(y):
-      q, = project_heads(y, layer.cross_attention.q, num_heads)
-      return dense(attend(q, memory[number], memory_bias), layer.cross_attention.out)
-
-    def fully_connected(y):
-      return dense(tf.nn.relu(dense(y, layer.fc_1)), layer.fc_2)
-
-    x = _residual(x, layer.self_branch, self_attention, dropout)
+    q, keys, values = project_heads(norm(x), layer.qkv, num_heads)
+    x += dropout(dense(attend_self(number, q, KeyValues(keys, values)), layer.out))
     if memory is not None:
-      x = _residual(x, layer.cross_branch, cross_attention, dropout)
-    x = _residual(x, layer.fc_branch, fully_connected, dropout)
+      q, = project_heads(norm(x), layer.query, num_heads)
+      x += dropout(dense(attend(q, memory[number], memory_bias), layer.memory_out))
+    x += dropout(dense(tf.nn.relu(dense(norm(x), layer.fc_1)), layer.fc_2))
   return layer_norm(x, weights.output_norm)
-
-
-def _residual(x, branch, function, dropout):
-  """x + dropout(alpha * function(LN(x)))."""
-  y = function(layer_norm(x, branch.norm))
-  if branch.alpha is not None:
-    y *= branch.alpha
-  return x + dropout(y)
 
 
 def _layer_weights(config, cross_attention):
   with variables.scope('self_attention'):
-    self_branch, self_attention = _branch(config), self_attention_weights(config)
-  cross_branch = cross = None
+    qkv, out = _folded(config, *self_attention_weights(config))
+  query = memory_kv = memory_out = None
   if cross_attention:
     with variables.scope('cross_attention'):
-      cross_branch, cross = _branch(config), cross_attention_weights(config)
+      query, memory_kv, memory_out = cross_attention_weights(config)
+      query, memory_out = _folded(config, query, memory_out)
+  fc_1 = dense_weights('fc_1', config.hidden_size, config.fc_size)
+  fc_2 = dense_weights('fc_2', config.fc_size, config.hidden_size)
   with variables.scope('fc'):
-    fc_branch = _branch(config)
-  return LayerWeights(
-      self_branch, self_attention, cross_branch, cross, fc_branch,
-      fc_1=dense_weights('fc_1', config.hidden_size, config.fc_size),
-      fc_2=dense_weights('fc_2', config.fc_size, config.hidden_size))
+    fc_1, fc_2 = _folded(config, fc_1, fc_2)
+  return LayerWeights(qkv, out, query, memory_kv, memory_out, fc_1, fc_2)
 
 
-def _branch(config):
-  return Branch(norm_weights(config.hidden_size) if config.layer_norm else None,
-                variables.zeros('alpha', []) if config.re_zero else None)
+def _folded(config, first, last):
+  """The kernels around a branch with the LN and ReZero variables of the present scope."""
+  if config.layer_norm:
+    first = scale_inputs(first, *norm_weights(config.hidden_size))
+  if config.re_zero:
+    last = scale_outputs(last, variables.zeros('alpha', []))
+  return first, last

@@ -19,7 +19,6 @@ from ..layers.decoding import Drawing, decode
 from ..layers.dense import dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
 from ..layers.masks import causal_bias, padding_bias
-from ..layers.noise import noise_tensor
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_values, transformer,
                                   transformer_step, transformer_weights)
@@ -27,6 +26,7 @@ from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_S
                       STOP, num_bins)
 from .base import (Model, context_embedding, context_weights, keep_complete, sample_length,
                    training_dropout)
+from .noise import noise_tensor
 from .quantization import quantize
 
 

@@ -15,7 +15,6 @@ from ..layers.categorical import Categorical
 from ..layers.decoding import Drawing, decode
 from ..layers.dense import dense, dense_weights, embedding_table
 from ..layers.masks import causal_bias
-from ..layers.noise import noise_tensor
 from ..layers.shapes import check_rank, shape_of
 from ..layers.transformer import (TransformerWeights, empty_caches, transformer, transformer_step,
                                   transformer_weights)
@@ -23,6 +22,7 @@ from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_
                       max_bin, vertex_sequence_length, vertex_vocabulary)
 from .base import (Model, context_embedding, context_weights, keep_complete, repeat_context,
                    sample_length, training_dropout)
+from .noise import noise_tensor
 from .quantization import dequantize
 
 

@@ -1,0 +1,168 @@
+"""The sampler: both models, their noise and batching -> meshes, and their files."""
+import json
+import os
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from . import data
+from .config import SamplingConfig
+from .models.noise import uniform_noise
+from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_length
+
+
+MAX_PICTURED_MESHES = 8
+
+# Samples drawn at a time: more rows hardly cost more per step, but more memory.
+MAX_BATCH_SIZE = 16
+
+
+class Sample(NamedTuple):
+  """One mesh drawn from the models.
+
+  Attributes:
+    index: its number; with the seed and the weights it decides the mesh.
+    class_id: class it was drawn for, or None.
+    completed: whether both models drew their STOP.
+    vertices: float32 [V, 3] as (x, y, z), z up, in [-0.5, 0.5].
+    faces: lists of vertex indices.
+  """
+  index: int
+  class_id: Optional[int]
+  completed: bool
+  vertices: np.ndarray
+  faces: list
+
+
+class Sampler:
+  """Builds the sampling graph of a fixed batch size once, to be run for any number of samples.
+
+  Args:
+    models: (VertexModel, FaceModel).
+    batch_size: samples drawn at a time.
+    sampling: SamplingConfig.
+    recenter: move the centre of each bounding box to 0, for models trained with shifts.
+  """
+
+  def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False):
+    self._batch_size = batch_size
+    vertex_model, face_model = models
+    self._num_classes = (vertex_model.config.num_classes
+                         if vertex_model.config.class_conditional else 0)
+    steps = (vertex_sequence_length(vertex_model.config.max_num_input_verts),
+             face_model.config.max_seq_length)
+    self._noise = [tf.placeholder(tf.float32, [batch_size, length]) for length in steps]
+    self._labels = tf.placeholder(tf.int32, [batch_size])
+    drawing = {'temperature': sampling.temperature, 'top_k': sampling.top_k,
+               'top_p': sampling.top_p, 'only_return_complete': False}
+    vertices = vertex_model.sample(
+        batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
+        **drawing)
+    faces = face_model.sample(
+        dict(vertices, class_label=self._labels), noise=self._noise[1], **drawing)
+    self._outputs = {
+        'completed': vertices['completed'] & faces['completed'],
+        'vertices': vertices['vertices'], 'num_vertices': vertices['num_vertices'],
+        'faces': faces['faces']}
+
+  def sample(self, session, num_samples, seed, class_ids=None):
+    """Yields `Sample`s 0 ... num_samples - 1, batch by batch.
+
+    Args:
+      session: tf.Session with the weights.
+      num_samples: how many.
+      seed: int >= 0; sample i is a function of (weights, seed, i, its class).
+      class_ids: class of each sample; None takes all classes in turn.
+    """
+    if class_ids is None:
+      class_ids = classes_in_turn(num_samples, self._num_classes)
+    for start in range(0, num_samples, self._batch_size):
+      indices = range(start, start + self._batch_size)
+      labels = [class_ids[min(index, num_samples - 1)] or 0 for index in indices]
+      outputs = session.run(self._outputs, self._feed(labels, indices, seed))
+      for row, index in enumerate(indices[:num_samples - start]):
+        yield _mesh(index, class_ids[index], {key: value[row] for key, value in outputs.items()})
+
+  def _feed(self, labels, indices, seed):
+    feed = {self._labels: labels}
+    for placeholder, stream in zip(self._noise, (VERTEX_NOISE_STREAM, FACE_NOISE_STREAM)):
+      feed[placeholder] = uniform_noise(seed, indices, placeholder.shape.as_list()[1], stream)
+    return feed
+
+
+def classes_in_turn(num_samples, num_classes):
+  """The class ids 0, 1, ... in turn; None for each sample without classes."""
+  return [index % num_classes if num_classes else None for index in range(num_samples)]
+
+
+def write_samples(samples, folder, seed, classes=()):
+  """Writes sample_000.obj, ... and samples.json into a new folder.
+
+  Args:
+    samples: Samples.
+    folder: must not hold samples yet.
+    seed: they were drawn with.
+    classes: class names.
+
+  Raises:
+    FileExistsError: the folder holds samples.
+  """
+  os.makedirs(folder, exist_ok=True)
+  summary_path = os.path.join(folder, 'samples.json')
+  if os.path.exists(summary_path):
+    raise FileExistsError('{} holds samples already; nothing is overwritten, choose another folder'
+                          .format(folder))
+  entries = []
+  for sample in samples:
+    name = 'sample_{:03d}.obj'.format(sample.index)
+    data.write_obj(sample.vertices, sample.faces, os.path.join(folder, name))
+    entries.append({
+        'file': name, 'seed': seed, 'index': sample.index,
+        'class': None if sample.class_id is None else classes[sample.class_id],
+        'vertices': len(sample.vertices), 'faces': len(sample.faces),
+        'completed': sample.completed})
+  with open(summary_path, 'w', encoding='utf-8') as file:
+    json.dump(entries, file, indent=2)
+    file.write('\n')
+
+
+def write_picture(samples, path, training_meshes=(), quantization_bits=8):
+  """Writes a contact sheet of samples, below the first few training meshes if there are any.
+
+  Args:
+    samples: Samples.
+    path: of the PNG.
+    training_meshes: processed meshes.
+    quantization_bits: of these.
+
+  Raises:
+    ImportError: matplotlib is missing; the message says how to get it.
+  """
+  rows = []
+  if training_meshes:
+    rows.append(('Training meshes', [_floats(mesh, quantization_bits)
+                                     for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
+  completed = sum(sample.completed for sample in samples)
+  rows.append(('Samples ({} of {} completed)'.format(completed, len(samples)),
+               [{'vertices': sample.vertices, 'faces': sample.faces} for sample in samples]))
+  data.write_contact_sheet(path, rows)
+
+
+def write_picture_if_possible(samples, path, write_line, *training_meshes_and_bits):
+  """`write_picture`; without matplotlib one line says how to get it."""
+  try:
+    write_picture(samples, path, *training_meshes_and_bits)
+  except ImportError as error:
+    write_line('No picture: {}'.format(error))
+
+
+def _floats(mesh, quantization_bits):
+  return {'vertices': data.dequantize_verts(mesh['vertices'], quantization_bits),
+          'faces': data.unflatten_faces(mesh['faces'])}
+
+
+def _mesh(index, class_id, row):
+  vertices = row['vertices'][:row['num_vertices']]
+  return Sample(index, class_id, bool(row['completed']), vertices,
+                data.unflatten_faces(row['faces']))

@@ -1,0 +1,206 @@
+"""Trains both models on a folder of meshes.
+
+Without flags: the four meshes of the project, 5000 steps, everything in ./output. An output folder
+that holds a run is continued from its last checkpoint.
+"""
+import os
+import time
+from typing import NamedTuple
+
+from . import cli
+from . import config as config_lib
+from .training.flags import add_config_flags, config_from_args
+
+# More meshes than this lying directly in the data folder are not one class each.
+MAX_FLAT_CLASSES = 55
+
+
+class TrainingResult(NamedTuple):
+  """What a run ends with.
+
+  Attributes:
+    step: the last step.
+    evaluation: training.evaluation.Evaluation of all meshes after the last update.
+    batch_size: meshes per step.
+    step_time: mean seconds per step, without the first one, sampling and saving.
+    total_time: seconds of the whole run.
+    num_samples, num_completed: of the last samples.
+    output_path: the run folder.
+  """
+  step: int
+  evaluation: tuple
+  batch_size: int
+  step_time: float
+  total_time: float
+  num_samples: int
+  num_completed: int
+  output_path: str
+
+  def table(self):
+    """The closing lines. Scripts take the third field of the losses and the second of the times."""
+    losses = self.evaluation.per_batch(self.batch_size)
+    bits = self.evaluation.bits_per_vertex()
+    return '\n'.join([
+        'After step {}, evaluated on {} meshes, per {} of them:'.format(
+            self.step, self.evaluation.num_meshes, self.batch_size),
+        'Loss (vertices) {:.6g}'.format(losses.vertices),
+        'Loss (faces) {:.6g}'.format(losses.faces),
+        'Bits per vertex: {:.4g} (vertices), {:.4g} (faces)'.format(bits.vertices, bits.faces),
+        'StepTime: {:.4g}'.format(self.step_time),
+        'TimetoTrain: {:.4g}'.format(self.total_time),
+        'Samples completed: {} of {}'.format(self.num_completed, self.num_samples),
+        'Run folder: {}'.format(self.output_path)])
+
+
+def train(run, mesh_set, device, precision, start_time=None):
+  """Trains an open run until its training_steps, from its last checkpoint if it has one.
+
+  Args:
+    run: training.continuing.OpenRun, not finished.
+    mesh_set: data.MeshSet, of the classes of the run.
+    device, precision: of polygen.hw.
+    start_time: time.time() at which the run began; now by default.
+
+  Returns:
+    TrainingResult.
+  """
+  import tensorflow.compat.v1 as tf
+  from . import hw
+  start_time = start_time or time.time()
+  with tf.Graph().as_default(), tf.Session(config=hw.session_config(device, precision)) as session:
+    tf.set_random_seed(run.config.training.seed)
+    return _train(session, run, mesh_set, start_time)
+
+
+def _train(session, run, mesh_set, start_time):
+  import tensorflow.compat.v1 as tf
+  from . import checkpoint, data
+  from .training import evaluation, loop, step, summaries
+  config, bits = run.config.training, run.config.vertex_model.quantization_bits
+  shape = data.padded_shape(mesh_set.meshes, config.batch_size)
+  iterator = tf.data.make_initializable_iterator(data.training_dataset(
+      mesh_set.meshes, mesh_set.labels, shape, run.start_step, config.training_steps, config.seed,
+      bits, config.random_shift))
+  models = checkpoint.build_models(run.config)
+  training = step.training_step(models, iterator.get_next(), config)
+  evaluate = evaluation.Evaluator(models, mesh_set, shape, bits)
+  saver = tf.train.Saver(max_to_keep=config.keep_checkpoints)
+  samples = _SampleWriter(run, models, mesh_set)
+  writer = summaries.ScalarWriter(run.folder.summaries)
+
+  session.run([tf.global_variables_initializer(), iterator.initializer])
+  if run.prefix:
+    saver.restore(session, run.prefix)
+    print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
+  with cli.Progress(config.training_steps, run.start_step) as progress:
+    def on_step(number, losses):
+      progress.advance({'Loss (vertices)': losses.vertices, 'Loss (faces)': losses.faces})
+      if number == 1 or number % config.log_steps == 0:
+        writer.write(number, {'loss/vertices': losses.vertices, 'loss/faces': losses.faces})
+
+    step_time = loop.train(session, training, run.start_step, config.training_steps, on_step, [
+        loop.Hook(config.checkpoint_steps,
+                  lambda number: saver.save(session, run.folder.checkpoint_prefix(), number)),
+        loop.Hook(config.sample_steps,
+                  lambda number: samples.draw(session, number, progress.write))])
+  writer.close()
+  return TrainingResult(
+      config.training_steps, evaluate(session), config.batch_size, step_time,
+      time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path)
+
+
+class _SampleWriter:
+  """Draws meshes during training into <run>/samples/step_<step>, with a picture."""
+
+  def __init__(self, run, models, mesh_set):
+    from . import sampling
+    self._run, self._mesh_set = run, mesh_set
+    config = run.config.training
+    self._sampler = sampling.Sampler(
+        models, max(1, min(config.num_samples, sampling.MAX_BATCH_SIZE)), run.config.sampling,
+        config.random_shift)
+    self.num_completed = 0
+
+  def draw(self, session, step, write_line):
+    """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
+    from . import checkpoint, sampling
+    config = self._run.config.training
+    if not config.num_samples:
+      return
+    samples = list(self._sampler.sample(session, config.num_samples, config.seed))
+    self.num_completed = sum(sample.completed for sample in samples)
+    folder = checkpoint.unused_path(
+        os.path.join(self._run.folder.samples, 'step_{:06d}'.format(step)))
+    sampling.write_samples(samples, folder, config.seed, self._run.config.classes)
+    write_line('Step {}: {} of {} samples completed, in {}'.format(
+        step, self.num_completed, len(samples), folder))
+    sampling.write_picture_if_possible(
+        samples, folder + '.png', write_line, self._mesh_set.meshes,
+        self._run.config.vertex_model.quantization_bits)
+
+
+def with_classes(run_config, mesh_set, condition_given):
+  """The RunConfig for these meshes: with their class names, or unconditional.
+
+  Args:
+    run_config: RunConfig, conditional or not.
+    mesh_set: data.MeshSet.
+    condition_given: whether the user asked for classes; else many flat files have none.
+  """
+  conditional = {'vertex_model.class_conditional': run_config.vertex_model.class_conditional,
+                 'face_model.class_conditional': run_config.face_model.class_conditional}
+  if not any(conditional.values()):
+    return run_config
+  num_classes = len(mesh_set.classes)
+  if mesh_set.flat and num_classes > MAX_FLAT_CLASSES and not condition_given:
+    print('{} meshes lie directly in the data folder: training without classes; --condition class '
+          'makes each a class'.format(num_classes))
+    return config_lib.replace_fields(run_config, dict.fromkeys(conditional, False))
+  return config_lib.replace_fields(run_config, {
+      'classes': mesh_set.classes, 'vertex_model.num_classes': num_classes,
+      'face_model.num_classes': num_classes})
+
+
+def build_parser():
+  """The command's flags."""
+  parser = cli.ArgumentParser('polygen.train', __doc__)
+  parser.add_argument('--data_path', '--datapath', metavar='DIR',
+                      help='folder of OBJ files (each a class) or of subfolders (each a class), or '
+                      'the parent of meshes/; without it the four meshes of the project')
+  parser.add_argument('--output_path', metavar='DIR', default='output', help='the run folder')
+  add_config_flags(parser)
+  cli.add_machine_flags(parser)
+  return parser
+
+
+def main(argv=None):
+  """Runs the command; returns the TrainingResult, None for a finished run."""
+  start_time = time.time()
+  args = build_parser().parse_args(argv)
+  with cli.user_errors():
+    from . import data, hw
+    run_config = config_from_args(args)
+    device = hw.choose_device(args.device)
+    precision = hw.parse_precision(args.precision_mode, device)
+    mesh_set = data.load_mesh_set(
+        args.data_path, run_config.vertex_model.quantization_bits,
+        run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length)
+    run_config = with_classes(run_config, mesh_set, args.condition == 'class')
+    from .training.continuing import open_run
+    run = open_run(run_config, args.output_path)
+  if run.is_finished:
+    print('{} holds a finished run of {} steps; --training_steps {} extends it, another '
+          '--output_path starts a new one'.format(
+              args.output_path, run.start_step, 2 * run.start_step))
+    return None
+  print('{}\n{}\nTraining on {} meshes{}, run folder {}'.format(
+      device.description, precision.description, len(mesh_set.meshes),
+      ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
+      args.output_path), flush=True)
+  result = train(run, mesh_set, device, precision, start_time)
+  print(result.table())
+  return result
+
+
+if __name__ == '__main__':
+  cli.run_command('polygen.train', main)

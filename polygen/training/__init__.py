@@ -1,0 +1,1 @@
+"""One step, the loop around it, evaluation and what is written on the way."""

@@ -1,0 +1,83 @@
+"""The flags of `python -m polygen.train` that set fields of the RunConfig."""
+from typing import NamedTuple, Tuple
+
+from .. import config as config_lib
+
+TRANSFORMERS = ('vertex_model.decoder_config', 'face_model.encoder_config',
+                'face_model.decoder_config')
+
+
+class ConfigFlag(NamedTuple):
+  """A flag `--name` and the fields it sets; the configs themselves check its value."""
+  name: str
+  type: type
+  fields: Tuple[str, ...]
+  help: str
+
+
+def _training(name, kind, text):
+  return ConfigFlag(name, kind, ('training.' + name,), text)
+
+
+def _transformers(name, kind, text):
+  return ConfigFlag(name, kind, tuple('{}.{}'.format(place, name) for place in TRANSFORMERS), text)
+
+
+CONFIG_FLAGS = (
+    _training('training_steps', int, 'steps in all'),
+    _training('batch_size', int, 'meshes per step'),
+    _training('learning_rate', float, 'of Adam'),
+    _training('seed', int, 'decides initial weights, order of the data, shuffles and samples'),
+    _training('log_steps', int, 'steps between TensorBoard scalars'),
+    _training('checkpoint_steps', int, 'steps between checkpoints; the last step writes one too'),
+    _training('keep_checkpoints', int, 'how many of the last checkpoints stay'),
+    _training('sample_steps', int, 'steps between samples; the last step draws some too'),
+    _training('num_samples', int, 'meshes drawn each time'),
+    _transformers('hidden_size', int, 'of every transformer'),
+    _transformers('fc_size', int, 'of every transformer'),
+    _transformers('num_layers', int, 'of every transformer'),
+    _transformers('num_heads', int, 'of every transformer'),
+    _transformers('dropout_rate', float, 'of every transformer'),
+    ConfigFlag('max_num_vertices', int, ('vertex_model.max_num_input_verts',),
+               'most vertices of a mesh, read or drawn'),
+    ConfigFlag('max_face_tokens', int, ('face_model.max_seq_length',),
+               'most face tokens of a mesh, read or drawn'),
+    ConfigFlag('quantization_bits', int,
+               ('vertex_model.quantization_bits', 'face_model.quantization_bits'),
+               'bits per coordinate'),
+)
+
+
+def add_config_flags(parser):
+  """Adds the flags to an argparse parser; none has a default, the preset has it."""
+  parser.add_argument('--preset', choices=sorted(config_lib.PRESETS), default='toy',
+                      help='where settings start from')
+  parser.add_argument('--config', metavar='FILE.json',
+                      help='settings that replace those of the preset, in the form of the '
+                      'config.json of a run; flags replace both')
+  parser.add_argument('--condition', choices=config_lib.CONDITIONS,
+                      help='whether the vertex model is given the class (toy: class)')
+  parser.add_argument('--random_shift', action='store_true',
+                      help='move each mesh at random in every epoch')
+  toy = config_lib.PRESETS['toy']
+  for flag in CONFIG_FLAGS:
+    parser.add_argument('--' + flag.name, type=flag.type, metavar='N', help='{} (toy: {})'.format(
+        flag.help, config_lib.get_field(toy, flag.fields[0])))
+
+
+def config_from_args(args):
+  """The RunConfig of parsed flags: preset, then --config, then flags. Classes are unknown yet.
+
+  Raises:
+    ValueError, OSError: the file or a value is wrong.
+  """
+  run_config = config_lib.PRESETS[args.preset]
+  if args.config:
+    run_config = config_lib.overlay(run_config, config_lib.read_json(args.config), args.config)
+  values = {field: getattr(args, flag.name) for flag in CONFIG_FLAGS for field in flag.fields
+            if getattr(args, flag.name) is not None}
+  if args.random_shift:
+    values['training.random_shift'] = True
+  if args.condition:
+    values['vertex_model.class_conditional'] = args.condition == 'class'
+  return config_lib.replace_fields(run_config, values)
