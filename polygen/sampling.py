@@ -13,6 +13,7 @@ from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_leng
 
 
 MAX_PICTURED_MESHES = 8
+SUMMARY_FILE = 'samples.json'
 
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
 MAX_BATCH_SIZE = 16
@@ -96,6 +97,13 @@ def classes_in_turn(num_samples, num_classes):
   return [index % num_classes if num_classes else None for index in range(num_samples)]
 
 
+def check_unused(folder):
+  """Raises a FileExistsError if the folder holds samples."""
+  if os.path.exists(os.path.join(folder, SUMMARY_FILE)):
+    raise FileExistsError('{} holds samples already and nothing is overwritten: choose another '
+                          'folder'.format(folder))
+
+
 def write_samples(samples, folder, seed, classes=()):
   """Writes sample_000.obj, ... and samples.json into a new folder.
 
@@ -108,11 +116,8 @@ def write_samples(samples, folder, seed, classes=()):
   Raises:
     FileExistsError: the folder holds samples.
   """
+  check_unused(folder)
   os.makedirs(folder, exist_ok=True)
-  summary_path = os.path.join(folder, 'samples.json')
-  if os.path.exists(summary_path):
-    raise FileExistsError('{} holds samples already; nothing is overwritten, choose another folder'
-                          .format(folder))
   entries = []
   for sample in samples:
     name = 'sample_{:03d}.obj'.format(sample.index)
@@ -122,7 +127,7 @@ def write_samples(samples, folder, seed, classes=()):
         'class': None if sample.class_id is None else classes[sample.class_id],
         'vertices': len(sample.vertices), 'faces': len(sample.faces),
         'completed': sample.completed})
-  with open(summary_path, 'w', encoding='utf-8') as file:
+  with open(os.path.join(folder, SUMMARY_FILE), 'w', encoding='utf-8') as file:
     json.dump(entries, file, indent=2)
     file.write('\n')
 
