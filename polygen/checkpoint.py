@@ -7,6 +7,7 @@
 """
 import dataclasses
 import os
+import re
 
 import tensorflow.compat.v1 as tf
 
@@ -15,6 +16,10 @@ from .models import FaceModel, VertexModel
 
 # The last part of the names of optimizer slots and counters.
 OPTIMIZER_SUFFIXES = ('Adam', 'Adam_1', 'beta1_power', 'beta2_power', 'global_step')
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that is damaged or belongs to other models; the text is one line."""
 
 
 def build_models(config):
@@ -46,9 +51,16 @@ class RunFolder:
     return config_lib.from_dict(
         config_lib.RunConfig, config_lib.read_json(self.config_path), self.config_path)
 
+  def checkpoint_prefixes(self):
+    """The prefixes of all checkpoints by step; read from the folder, so that a run can be moved."""
+    names = os.listdir(self.checkpoints) if os.path.isdir(self.checkpoints) else []
+    found = filter(None, (re.match(r'(model-\d+)\.index$', name) for name in names))
+    return sorted((os.path.join(self.checkpoints, match.group(1)) for match in found),
+                  key=checkpoint_step)
+
   def latest_checkpoint(self):
     """The prefix of the last checkpoint, or None."""
-    return tf.train.latest_checkpoint(self.checkpoints)
+    return (self.checkpoint_prefixes() or [None])[-1]
 
   def require_checkpoint(self):
     """The prefix of the last checkpoint.
@@ -87,12 +99,35 @@ def restore_models(session, models, prefix):
   """Fills the variables of built models from a checkpoint of a run.
 
   Raises:
-    ValueError: a variable is missing from the checkpoint or has another shape; it is named.
+    CheckpointError: it is damaged, or a variable is missing from it or has another shape; each is
+      named.
   """
-  for model in models:
-    check_variables(model, tf.train.load_checkpoint(prefix).get_variable_to_shape_map(), prefix)
+  shapes = variable_shapes(prefix)
   with session.graph.as_default():
-    tf.train.Saver([v for model in models for v in model.variables]).restore(session, prefix)
+    for model in models:
+      check_variables(model, shapes, prefix)
+    restore(tf.train.Saver([v for model in models for v in model.variables]), session, prefix)
+
+
+def restore(saver, session, prefix):
+  """Fills the variables of a tf.train.Saver; raises a CheckpointError if that fails."""
+  try:
+    saver.restore(session, prefix)
+  except (tf.errors.OpError, ValueError) as error:
+    raise _damaged(prefix, error)
+
+
+def variable_shapes(prefix):
+  """{name: shape} of a checkpoint; raises a CheckpointError if it cannot be read."""
+  try:
+    return tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise _damaged(prefix, error)
+
+
+def _damaged(prefix, error):
+  return CheckpointError('the checkpoint {} cannot be restored ({}): restore its files, or delete '
+                         'them to go on from the one before'.format(prefix, type(error).__name__))
 
 
 def restore_deepmind(session, model, checkpoint_prefix):
@@ -108,20 +143,20 @@ def restore_deepmind(session, model, checkpoint_prefix):
     checkpoint_prefix: path of the checkpoint without `.index`.
 
   Raises:
-    ValueError: a variable is missing from the checkpoint or has another shape, or the checkpoint
-      has weights that the model lacks; every one is named.
+    CheckpointError: a variable is missing from the checkpoint or has another shape, or the
+      checkpoint has weights that the model lacks; every one is named. Or it is damaged.
     FileNotFoundError: no such checkpoint.
   """
   if not os.path.exists(checkpoint_prefix + '.index'):
     raise FileNotFoundError('no checkpoint at {}: give the path without .index'.format(
         checkpoint_prefix))
-  shapes = tf.train.load_checkpoint(checkpoint_prefix).get_variable_to_shape_map()
+  shapes = variable_shapes(checkpoint_prefix)
   with session.graph.as_default():
     called_before = bool(model.variables)
     model.build()
     check_variables(model, shapes, checkpoint_prefix)
     ignored = _ignored_entries(model, shapes, checkpoint_prefix)
-    tf.train.Saver(model.variables).restore(session, checkpoint_prefix)
+    restore(tf.train.Saver(model.variables), session, checkpoint_prefix)
   if ignored:
     print('{}: ignored {} entries that are no weights of {}, e.g. {}'.format(
         checkpoint_prefix, len(ignored), model.name, ignored[0]))
@@ -130,7 +165,7 @@ def restore_deepmind(session, model, checkpoint_prefix):
 
 
 def check_variables(model, shapes, prefix):
-  """Raises a ValueError that names each variable of the model that a checkpoint lacks or misshapes.
+  """Raises a CheckpointError that names the variables a checkpoint lacks or misshapes.
 
   Args:
     model: a built model.
@@ -145,7 +180,7 @@ def check_variables(model, shapes, prefix):
     elif list(shapes[name]) != shape:
       wrong.append('{} has shape {}, not {}'.format(name, list(shapes[name]), shape))
   if wrong:
-    raise ValueError('{} does not fit {}: {}'.format(prefix, model.name, '; '.join(wrong)))
+    raise CheckpointError('{} does not fit {}: {}'.format(prefix, model.name, '; '.join(wrong)))
 
 
 def _ignored_entries(model, shapes, prefix):
@@ -154,7 +189,7 @@ def _ignored_entries(model, shapes, prefix):
   lacking = [name for name in others if name.startswith(model.name + '/')
              and name.rsplit('/', 1)[-1] not in OPTIMIZER_SUFFIXES]
   if lacking:
-    raise ValueError('{} has weights that {} lacks (is its config another one?): {}'.format(
+    raise CheckpointError('{} has weights that {} lacks (is its config another one?): {}'.format(
         prefix, model.name, ', '.join(lacking)))
   return others
 

@@ -33,12 +33,12 @@ class CommandError(Exception):
 
 
 @contextlib.contextmanager
-def user_errors():
+def user_errors(*kinds):
   """Turns errors that users cause into a `CommandError`.
 
-  These are ValueError, OSError, and the ImportErrors this package raises itself when an optional
-  library is missing. (Python's own carry a module name: those are faults of the installation and
-  keep their traceback.)
+  These are the given kinds, by default ValueError and OSError, and the ImportErrors this package
+  raises itself when an optional library is missing. (Python's own carry a module name: those are
+  faults of the installation and keep their traceback.)
   """
   try:
     yield
@@ -46,7 +46,7 @@ def user_errors():
     if error.name is not None:
       raise
     raise CommandError(one_line(error)) from error
-  except (ValueError, OSError) as error:
+  except (kinds or (ValueError, OSError)) as error:
     raise CommandError(one_line(error)) from error
 
 

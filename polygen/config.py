@@ -5,15 +5,25 @@ an unknown key, a missing one or a value of the wrong type is a ValueError that 
 """
 import dataclasses
 import json
+import math
 from typing import Tuple
 
 CONDITIONS = ('none', 'class')
+
+MAX_TRAINING_SEED = 2 ** 31 - 1  # an int32 inside the graph
+MAX_QUANTIZATION_BITS = 16
 
 
 def _require_positive(config, *names):
   for name in names:
     if getattr(config, name) < 1:
       raise ValueError('{} must be at least 1, not {}'.format(name, getattr(config, name)))
+
+
+def _require_bits(bits):
+  if not 1 <= bits <= MAX_QUANTIZATION_BITS:
+    raise ValueError('quantization_bits must lie between 1 and {}, not {}'.format(
+        MAX_QUANTIZATION_BITS, bits))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +63,8 @@ class VertexModelConfig:
   use_discrete_embeddings: bool = True
 
   def __post_init__(self):
-    _require_positive(self, 'quantization_bits', 'num_classes', 'max_num_input_verts')
+    _require_positive(self, 'num_classes', 'max_num_input_verts')
+    _require_bits(self.quantization_bits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +85,12 @@ class FaceModelConfig:
   truncate_vertices: bool = False
 
   def __post_init__(self):
-    _require_positive(self, 'quantization_bits', 'num_classes', 'max_seq_length')
+    _require_positive(self, 'num_classes', 'max_seq_length')
+    _require_bits(self.quantization_bits)
+    sizes = self.encoder_config.hidden_size, self.decoder_config.hidden_size
+    if sizes[0] != sizes[1]:
+      raise ValueError('the hidden_size of the encoder, {}, and of the decoder, {}, must be equal: '
+                       'the decoder reads and points to encoded vertices'.format(*sizes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +119,17 @@ class TrainingConfig:
                       'keep_checkpoints', 'sample_steps')
     if self.num_samples < 0:
       raise ValueError('num_samples must be at least 0, not {}'.format(self.num_samples))
-    if not self.learning_rate > 0:
-      raise ValueError('learning_rate must be positive, not {}'.format(self.learning_rate))
+    if not 0 < self.learning_rate < math.inf:
+      raise ValueError('learning_rate must be a positive number, not {}'.format(
+          self.learning_rate))
+    if not (0 <= self.adam_beta1 < 1 and 0 <= self.adam_beta2 < 1):
+      raise ValueError('adam_beta1 and adam_beta2 must lie in [0, 1), not {} and {}'.format(
+          self.adam_beta1, self.adam_beta2))
+    if not 0 < self.adam_epsilon < math.inf:
+      raise ValueError('adam_epsilon must be a positive number, not {}'.format(self.adam_epsilon))
+    if not 0 <= self.seed <= MAX_TRAINING_SEED:
+      raise ValueError('seed must lie between 0 and {}, not {}'.format(
+          MAX_TRAINING_SEED, self.seed))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +140,8 @@ class SamplingConfig:
   top_p: float = 0.95
 
   def __post_init__(self):
-    if not self.temperature > 0:
-      raise ValueError('temperature must be positive, not {}; top_k 1 is greedy'.format(
+    if not 0 < self.temperature < math.inf:
+      raise ValueError('temperature must be a positive number, not {}; top_k 1 is greedy'.format(
           self.temperature))
     if self.top_k < 0:
       raise ValueError('top_k must be at least 0 (0 switches it off), not {}'.format(self.top_k))
@@ -135,6 +160,12 @@ class RunConfig:
   training: TrainingConfig = TrainingConfig()
   sampling: SamplingConfig = SamplingConfig()
   classes: Tuple[str, ...] = ()
+
+  def __post_init__(self):
+    bits = self.vertex_model.quantization_bits, self.face_model.quantization_bits
+    if bits[0] != bits[1]:
+      raise ValueError('quantization_bits of vertex_model, {}, and of face_model, {}, must be '
+                       'equal'.format(*bits))
 
 
 TOY_TRANSFORMER = TransformerConfig(
@@ -182,7 +213,7 @@ def from_dict(cls, values, where='config'):
   """The config of class `cls` with these (nested) fields; absent ones take their defaults.
 
   Raises:
-    ValueError: an unknown key, a missing one or a wrong type; the message names its place.
+    ValueError: an unknown key, a missing one or a wrong value; the message names its place.
   """
   if not isinstance(values, dict):
     raise ValueError('{}: expected an object of fields, not {!r}'.format(where, values))
@@ -195,8 +226,12 @@ def from_dict(cls, values, where='config'):
                    if name not in values and field.default is dataclasses.MISSING)
   if missing:
     raise ValueError('{}: key {!r} is missing'.format(where, missing[0]))
-  return cls(**{name: _field_value(fields[name].type, value, '{}.{}'.format(where, name))
-                for name, value in values.items()})
+  arguments = {name: _field_value(fields[name].type, value, '{}.{}'.format(where, name))
+               for name, value in values.items()}
+  try:
+    return cls(**arguments)
+  except ValueError as error:
+    raise ValueError('{}: {}'.format(where, error))
 
 
 def overlay(config, values, where='config'):

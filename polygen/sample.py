@@ -30,7 +30,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, d
 
   Raises:
     FileNotFoundError: the folder is no run or has no checkpoint.
-    ValueError: the checkpoint does not fit the config of the run.
+    checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
@@ -101,8 +101,6 @@ def main(argv=None):
   args = build_parser().parse_args(argv)
   with cli.user_errors():
     from . import checkpoint, hw, sampling
-    device = hw.choose_device(args.device)
-    precision = hw.parse_precision(args.precision_mode, device)
     folder = checkpoint.RunFolder(args.run_path)
     run_config = folder.read_config()
     folder.require_checkpoint()
@@ -111,10 +109,13 @@ def main(argv=None):
         name: getattr(args, name) for name in SAMPLING_FLAGS if getattr(args, name) is not None})
     out = args.out or checkpoint.unused_path(os.path.join(args.run_path, 'generated'))
     sampling.check_unused(out)
+    os.makedirs(out, exist_ok=True)
+    device = hw.choose_device(args.device)
+    precision = hw.parse_precision(args.precision_mode, device)
   seed = fresh_seed() if args.seed is None else args.seed
   print('{}\n{}\nSeed: {}'.format(device.description, precision.description, seed), flush=True)
-  with cli.Progress(args.num_samples, line_every=sampling.MAX_BATCH_SIZE,
-                    unit='sample') as progress:
+  with cli.user_errors(checkpoint.CheckpointError), cli.Progress(
+      args.num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
     samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, device,
                      precision, lambda unused_sample: progress.advance())
   sampling.write_samples(samples, out, seed, run_config.classes)

@@ -49,8 +49,8 @@ class Sampler:
   def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False):
     self._batch_size = batch_size
     vertex_model, face_model = models
-    self._num_classes = (vertex_model.config.num_classes
-                         if vertex_model.config.class_conditional else 0)
+    conditional = [model.config for model in models if model.config.class_conditional]
+    self._num_classes = conditional[0].num_classes if conditional else 0
     steps = (vertex_sequence_length(vertex_model.config.max_num_input_verts),
              face_model.config.max_seq_length)
     self._noise = [tf.placeholder(tf.float32, [batch_size, length]) for length in steps]

@@ -63,6 +63,9 @@ def train(run, mesh_set, device, precision, start_time=None):
 
   Returns:
     TrainingResult.
+
+  Raises:
+    checkpoint.CheckpointError: the last checkpoint cannot be restored.
   """
   import tensorflow.compat.v1 as tf
   from . import hw
@@ -77,20 +80,20 @@ def _train(session, run, mesh_set, start_time):
   from . import checkpoint, data
   from .training import evaluation, loop, step, summaries
   config, bits = run.config.training, run.config.vertex_model.quantization_bits
-  shape = data.padded_shape(mesh_set.meshes, config.batch_size)
-  iterator = tf.data.make_initializable_iterator(data.training_dataset(
-      mesh_set.meshes, mesh_set.labels, shape, run.start_step, config.training_steps, config.seed,
-      bits, config.random_shift))
+  iterator = tf.data.make_initializable_iterator(data.packed_training_dataset(
+      mesh_set.meshes, mesh_set.labels, config.batch_size, run.start_step, config.training_steps,
+      config.seed, bits, config.random_shift))
   models = checkpoint.build_models(run.config)
   training = step.training_step(models, iterator.get_next(), config)
-  evaluate = evaluation.Evaluator(models, mesh_set, shape, bits)
-  saver = tf.train.Saver(max_to_keep=config.keep_checkpoints)
+  evaluate = evaluation.Evaluator(models, mesh_set, config.batch_size, bits)
+  saver = tf.train.Saver(max_to_keep=config.keep_checkpoints, save_relative_paths=True)
+  saver.recover_last_checkpoints(run.folder.checkpoint_prefixes())
   samples = _SampleWriter(run, models, mesh_set)
   writer = summaries.ScalarWriter(run.folder.summaries)
 
   session.run([tf.global_variables_initializer(), iterator.initializer])
   if run.prefix:
-    saver.restore(session, run.prefix)
+    checkpoint.restore(saver, session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
   with cli.Progress(config.training_steps, run.start_step) as progress:
     def on_step(number, losses):
@@ -150,12 +153,13 @@ def with_classes(run_config, mesh_set, condition_given):
   conditional = {'vertex_model.class_conditional': run_config.vertex_model.class_conditional,
                  'face_model.class_conditional': run_config.face_model.class_conditional}
   if not any(conditional.values()):
-    return run_config
+    return config_lib.replace_fields(run_config, {'classes': ()})
   num_classes = len(mesh_set.classes)
   if mesh_set.flat and num_classes > MAX_FLAT_CLASSES and not condition_given:
     print('{} meshes lie directly in the data folder: training without classes; --condition class '
           'makes each a class'.format(num_classes))
-    return config_lib.replace_fields(run_config, dict.fromkeys(conditional, False))
+    return config_lib.replace_fields(
+        run_config, dict(dict.fromkeys(conditional, False), classes=()))
   return config_lib.replace_fields(run_config, {
       'classes': mesh_set.classes, 'vertex_model.num_classes': num_classes,
       'face_model.num_classes': num_classes})
@@ -178,14 +182,14 @@ def main(argv=None):
   start_time = time.time()
   args = build_parser().parse_args(argv)
   with cli.user_errors():
-    from . import data, hw
+    from . import checkpoint, data, hw
     run_config = config_from_args(args)
-    device = hw.choose_device(args.device)
-    precision = hw.parse_precision(args.precision_mode, device)
     mesh_set = data.load_mesh_set(
         args.data_path, run_config.vertex_model.quantization_bits,
         run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length)
     run_config = with_classes(run_config, mesh_set, args.condition == 'class')
+    device = hw.choose_device(args.device)
+    precision = hw.parse_precision(args.precision_mode, device)
     from .training.continuing import open_run
     run = open_run(run_config, args.output_path)
   if run.is_finished:
@@ -197,7 +201,8 @@ def main(argv=None):
       device.description, precision.description, len(mesh_set.meshes),
       ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
       args.output_path), flush=True)
-  result = train(run, mesh_set, device, precision, start_time)
+  with cli.user_errors(checkpoint.CheckpointError):
+    result = train(run, mesh_set, device, precision, start_time)
   print(result.table())
   return result
 

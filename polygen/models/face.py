@@ -16,16 +16,16 @@ from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Drawing, decode
-from ..layers.dense import dense, dense_weights, embedding_table
+from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
-from ..layers.masks import causal_bias, padding_bias
+from ..layers.masks import causal_bias, padding_bias, segment_bias
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_values, transformer,
                                   transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
-from .base import (Model, context_embedding, context_weights, keep_complete, sample_length,
-                   training_dropout)
+from .base import (Model, context_embedding, context_weights, keep_complete, previous, repeat_rows,
+                   sample_length, sequence_layout, training_dropout)
 from .noise import noise_tensor
 from .quantization import quantize
 
@@ -46,10 +46,22 @@ class FaceWeights(NamedTuple):
 
 
 class EncodedVertices(NamedTuple):
-  """e [B, V + 2, D], its attention bias [B, 1, 1, V + 2], keys and values for each layer."""
+  """What the decoder attends and points to.
+
+  Attributes:
+    embeddings: e [B, S, D], S = V + 2, or the slots of a packed batch.
+    segments: int32 [B, S], 0 at padded vertices, 1 elsewhere; of the examples in a packed batch.
+    memory: keys and values of e for each decoder layer, or None without cross-attention.
+  """
   embeddings: tf.Tensor
-  bias: tf.Tensor
+  segments: tf.Tensor
   memory: Optional[tuple]
+
+  def bias_of(self, token_segments=None):
+    """Bias [B, 1, T, S] of tokens in segments int32 [B, T]; [B, 1, 1, S] if all are in 1."""
+    if token_segments is None:
+      return padding_bias(self.segments)
+    return segment_bias(token_segments, self.segments)
 
 
 class FaceModel(Model):
@@ -77,10 +89,6 @@ class FaceModel(Model):
         config.as_transformer_config(encoder_config), config.as_transformer_config(decoder_config),
         class_conditional, num_classes, decoder_cross_attention, use_discrete_vertex_embeddings,
         quantization_bits, max_seq_length, truncate_vertices)
-    sizes = self.config.encoder_config.hidden_size, self.config.decoder_config.hidden_size
-    if sizes[0] != sizes[1]:
-      raise ValueError('the hidden_size of the encoder, {}, and of the decoder, {}, must be equal: '
-                       'the decoder reads and points to encoded vertices'.format(*sizes))
 
   def __call__(self, batch, is_training=False, dropout_seed=None):
     """Distributions of every token given those before it.
@@ -88,30 +96,33 @@ class FaceModel(Model):
     Args:
       batch: dict with vertices float32 [B, V, 3] in [-0.5, 0.5], vertices_mask float32 [B, V],
         faces int32 [B, T] and, if class_conditional, class_label int32 [B]. Other keys are
-        ignored.
+        ignored. A packed batch (data/packing.py) also has segments, positions and class_label
+        int32 [B, T] of each token, vertices_segments and vertices_special int32 [B, V].
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
 
     Returns:
-      Categorical of batch shape [B, T] over V + 2 tokens; those of padded vertices have
-      probability 0.
+      Categorical of batch shape [B, T] over V + 2 tokens (V in a packed batch, whose vertices
+      have the special ones between them); those of padded vertices have probability 0.
     """
     tokens = tf.convert_to_tensor(batch['faces'])
     check_rank(tokens, 2, 'faces')
-    batch_size, length = shape_of(tokens)
+    positions, segments = sequence_layout(
+        batch, tokens, self.config.max_seq_length + 1, 'faces', 'max_seq_length')
     with variables.model_scope(self.name):
       weights = self._weights()
       encoded = self._encode(
           weights, batch,
           training_dropout(self.config.encoder_config, is_training, dropout_seed, ENCODER))
-      inputs = tf.concat([
-          self._context(weights, batch, batch_size),
-          tf.gather(encoded.embeddings, tokens[:, :-1], batch_dims=1)
-          + self._positions(weights, length - 1)], axis=1)
+      inputs = tf.where_v2(
+          tf.equal(positions, 0)[..., None], self._context(weights, batch),
+          tf.gather(encoded.embeddings, previous(tokens), batch_dims=1)
+          + self._places(weights, positions))
+      bias = encoded.bias_of(segments)
       outputs = transformer(
-          inputs, weights.decoder, causal_bias(length), encoded.memory, encoded.bias,
-          training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
-      return Categorical(self._logits(weights, outputs, encoded))
+          inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments), encoded.memory,
+          bias, training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
+      return Categorical(self._logits(weights, outputs, encoded, bias))
 
   def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
              only_return_complete=True, seed=None, noise=None):
@@ -161,8 +172,8 @@ class FaceModel(Model):
         embedding_table('coord_{}'.format(axis), num_bins(self.config.quantization_bits), size)
         for axis in range(COORDINATES_PER_VERTEX))
 
-  def _context(self, weights, batch, batch_size):
-    return context_embedding(weights.context, self.config.class_conditional, batch, batch_size)
+  def _context(self, weights, batch):
+    return context_embedding(weights.context, self.config.class_conditional, batch)
 
   def _embed_vertices(self, weights, vertices):
     """Vertices float32 [B, V, 3] -> [B, V, D]."""
@@ -179,45 +190,50 @@ class FaceModel(Model):
     check_rank(vertices, 3, 'vertices')
     check_size(vertices, 2, COORDINATES_PER_VERTEX, 'vertices')
     check_rank(mask, 2, 'vertices_mask')
-    batch_size = shape_of(vertices)[0]
-    embedded = tf.concat([
-        tf.tile(weights.special, [batch_size, 1, 1]),
-        self._embed_vertices(weights, vertices) * mask[..., None]], axis=1)
-    bias = padding_bias(tf.pad(mask, [[0, 0], [NUM_SPECIAL_FACE_TOKENS, 0]], constant_values=1.))
+    embedded = self._embed_vertices(weights, vertices) * mask[..., None]
+    if 'vertices_segments' in batch:
+      segments = tf.convert_to_tensor(batch['vertices_segments'])
+      bias = segment_bias(segments, segments)
+      # Slots of vertices are 0, which is no row of one_hot.
+      slots = tf.one_hot(tf.convert_to_tensor(batch['vertices_special']) - 1,
+                         NUM_SPECIAL_FACE_TOKENS)
+      embedded += dense(slots, DenseWeights(weights.special[0]))
+    else:
+      special = repeat_rows(weights.special, shape_of(vertices)[0])
+      embedded = tf.concat([special, embedded], axis=1)
+      segments = tf.pad(tf.cast(mask, tf.int32), [[0, 0], [NUM_SPECIAL_FACE_TOKENS, 0]],
+                        constant_values=1)
+      bias = padding_bias(segments)
     embeddings = transformer(embedded, weights.encoder, bias, dropout=dropout)
     memory = (memory_key_values(embeddings, weights.decoder)
               if self.config.decoder_cross_attention else None)
-    return EncodedVertices(embeddings, bias, memory)
+    return EncodedVertices(embeddings, segments, memory)
 
-  def _positions(self, weights, length):
-    """What is added to the first `length` inputs after the context: [T, D]."""
-    if isinstance(length, int) and length > self.config.max_seq_length:
-      raise ValueError('faces has {} tokens before the last, but max_seq_length is {}'.format(
-          length, self.config.max_seq_length))
-    return weights.positions[:length]
+  def _places(self, weights, positions):
+    """Position embedding of the token before each position int32 [...] > 0."""
+    return tf.gather(weights.positions, tf.maximum(positions - 1, 0))
 
-  def _logits(self, weights, outputs, encoded):
-    """Decoder outputs [B, T, D] -> pointer logits [B, T, V + 2]."""
+  def _logits(self, weights, outputs, encoded, bias):
+    """Decoder outputs [B, T, D] -> pointer logits [B, T, S]."""
     pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
-    return tf.matmul(pointers, encoded.embeddings, transpose_b=True) + encoded.bias[:, 0]
+    return tf.matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
 
   def _decode(self, context, num_samples, noise, drawing):
     weights = self._weights()
     encoded = self._encode(weights, context, Dropout(0.))
+    bias = encoded.bias_of()
     steps = noise.shape.as_list()[1]
-    positions = self._positions(weights, steps)
+    places = self._places(weights, tf.range(1, steps + 1))
 
     def next_logits(x, state, index):
-      output, state = transformer_step(
-          x, weights.decoder, state, index, encoded.memory, encoded.bias)
-      return self._logits(weights, output, encoded)[:, 0], state
+      output, state = transformer_step(x, weights.decoder, state, index, encoded.memory, bias)
+      return self._logits(weights, output, encoded, bias)[:, 0], state
 
     def embed(token, index):
-      return (tf.gather(encoded.embeddings, token[:, None], batch_dims=1)
-              + positions[index])
+      return tf.gather(encoded.embeddings, token[:, None], batch_dims=1) + places[index]
 
     return decode(
-        next_logits, embed, self._context(weights, context, num_samples),
+        next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
         empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
 
 
