@@ -1,0 +1,20 @@
+"""What several test modules share: tiny meshes and a run trained on them, made once."""
+import pytest
+
+import tiny
+
+
+@pytest.fixture(scope='session')
+def tiny_meshes(tmp_path_factory):
+  """The folder of the tiny meshes; not to be changed."""
+  return tiny.write_meshes(tmp_path_factory.mktemp('tiny') / 'meshes')
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tiny_meshes, tmp_path_factory):
+  """A run folder trained for 60 steps, class-conditional; not to be changed."""
+  from polygen import train
+  run_path = str(tmp_path_factory.mktemp('tiny') / 'run')
+  train.main(tiny.train_flags(
+      tiny_meshes, run_path, '--training_steps', '60', '--learning_rate', '0.01'))
+  return run_path
