@@ -5,8 +5,9 @@ need them.
 """
 from .augment import random_shift, shuffle_vertices
 from .batches import (
-    BatchShape, evaluation_batches, make_batch, padded_shape, training_batches)
-from .datasets import make_face_model_dataset, make_vertex_model_dataset, training_dataset
+    BatchShape, evaluation_batches, make_batch, make_packed_batch, padded_shape, training_batches)
+from .datasets import (
+    make_face_model_dataset, make_vertex_model_dataset, packed_training_dataset, training_dataset)
 from .examples import face_example, shift_mesh, vertex_example
 from .folder import MeshSet, find_data, load_mesh_set
 from .obj import read_obj, write_obj

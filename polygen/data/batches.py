@@ -18,6 +18,7 @@ import numpy as np
 from .. import tokens
 from . import examples
 from . import order
+from . import packing
 
 
 class BatchShape(NamedTuple):
@@ -79,15 +80,36 @@ def make_batch(meshes, labels, picks, shape, seed, quantization_bits=8, random_s
     raise ValueError(f'{len(picks)} picks do not fit a batch of {shape.batch_size}')
   batch = {part: {key: np.zeros(dims, dtype) for key, (dtype, dims) in spec.items()}
            for part, spec in batch_spec(shape).items()}
-  for row, (epoch, index) in enumerate(picks):
+  for row, (vertex, face, label) in enumerate(_picked_examples(
+      meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices)):
+    _fill_row(batch['vertex'], row, vertex, label)
+    _fill_row(batch['face'], row, face, label)
+  return batch
+
+
+def make_packed_batch(meshes, labels, picks, seed, quantization_bits=8, random_shift=False,
+                      shuffle_vertices=True):
+  """The same examples as `make_batch`, several in a row: see packing.py for the keys.
+
+  Returns:
+    {'vertex': dict, 'face': dict} of arrays; the number of rows and their length vary.
+  """
+  vertex, face, picked_labels = zip(*_picked_examples(
+      meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices))
+  return {'vertex': packing.pack_vertex_examples(vertex, picked_labels),
+          'face': packing.pack_face_examples(face, picked_labels)}
+
+
+def _picked_examples(meshes, labels, picks, seed, quantization_bits, random_shift,
+                     shuffle_vertices):
+  """Yields (vertex example, face example, label) of each pick."""
+  for epoch, index in picks:
     rng = order.example_rng(seed, epoch, index)
     mesh = meshes[index]
     if random_shift:
       mesh = examples.shift_mesh(mesh, quantization_bits=quantization_bits, rng=rng)
-    _fill_row(batch['vertex'], row, examples.vertex_example(mesh), labels[index])
-    _fill_row(batch['face'], row, examples.face_example(
-        mesh, shuffle_vertices, quantization_bits, rng), labels[index])
-  return batch
+    yield (examples.vertex_example(mesh),
+           examples.face_example(mesh, shuffle_vertices, quantization_bits, rng), labels[index])
 
 
 def _fill_row(part, row, example, label):

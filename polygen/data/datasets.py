@@ -3,6 +3,8 @@ import numpy as np
 
 from . import batches
 from . import examples
+from . import order
+from . import packing
 
 
 def make_vertex_model_dataset(ds, apply_random_shift=False, shift_factor=0.25,
@@ -68,19 +70,39 @@ def make_face_model_dataset(ds, apply_random_shift=False, shuffle_vertices=True,
 def training_dataset(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,
                      random_shift=False, shuffle_vertices=True, rank=0, size=1):
   """`batches.training_batches` as a tf.data.Dataset of static shapes, made ahead of their use."""
-  import tensorflow.compat.v1 as tf
-  spec = {(part, key): value for part, keys in batches.batch_spec(shape).items()
-          for key, value in keys.items()}
-
   def batch_of(step):
     batch, = batches.training_batches(
         meshes, labels, shape, step, step + 1, seed, quantization_bits, random_shift,
         shuffle_vertices, rank, size)
-    return {(part, key): batch[part][key] for part, key in spec}
+    return batch
+
+  return _dataset_of_steps(batch_of, batches.batch_spec(shape), start_step, stop_step)
+
+
+def packed_training_dataset(meshes, labels, batch_size, start_step, stop_step, seed,
+                            quantization_bits=8, random_shift=False, shuffle_vertices=True, rank=0,
+                            size=1):
+  """The same examples step by step, packed (see packing.py): less padding, shapes that vary."""
+  def batch_of(step):
+    picks = order.batch_picks(len(meshes), batch_size, step, seed, rank, size)
+    return batches.make_packed_batch(
+        meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices)
+
+  return _dataset_of_steps(batch_of, packing.PACKED_SPEC, start_step, stop_step)
+
+
+def _dataset_of_steps(batch_of, spec, start_step, stop_step):
+  """A dataset of `batch_of(step)`, {part: {key: array}} as in spec."""
+  import tensorflow.compat.v1 as tf
+  flat_spec = {(part, key): value for part, keys in spec.items() for key, value in keys.items()}
+
+  def flat_batch_of(step):
+    batch = batch_of(step)
+    return {(part, key): batch[part][key] for part, key in flat_spec}
 
   def batch_tensors(step):
     nested = {}
-    for (part, key), tensor in _call_numpy(batch_of, [step], spec).items():
+    for (part, key), tensor in _call_numpy(flat_batch_of, [step], flat_spec).items():
       nested.setdefault(part, {})[key] = tensor
     return nested
 

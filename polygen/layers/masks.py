@@ -16,12 +16,23 @@ def padding_bias(mask):
   return bias_from_mask(mask)[:, None, None, :]
 
 
-def causal_bias(length):
-  """Bias [1, 1, T, T]: position t attends to positions <= t. A constant if T is an int."""
+def segment_bias(query_segments, key_segments):
+  """Segments [B, T] and [B, S] -> bias [B, 1, T, S]: attention within equal segments."""
+  same = tf.equal(query_segments[:, :, None], key_segments[:, None, :])
+  return bias_from_mask(same)[:, None]
+
+
+def causal_bias(length, segments=None):
+  """Bias [1, 1, T, T]: position t attends to positions <= t; [B, 1, T, T] within segments [B, T].
+
+  A constant if T is an int and there are no segments.
+  """
   if isinstance(length, int):
     allowed = np.tril(np.ones([length, length], np.float32))
-    return tf.constant((1 - allowed) * MASKED)[None, None]
-  return bias_from_mask(tf.matrix_band_part(tf.ones([length, length]), -1, 0))[None, None]
+    causal = tf.constant((1 - allowed) * MASKED)[None, None]
+  else:
+    causal = bias_from_mask(tf.matrix_band_part(tf.ones([length, length]), -1, 0))[None, None]
+  return causal if segments is None else tf.minimum(causal, segment_bias(segments, segments))
 
 
 def filled_bias(index, length):

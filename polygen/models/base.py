@@ -40,23 +40,63 @@ def context_weights(class_conditional, num_classes, size):
   return variables.glorot('embed_zero', [1, 1, size])
 
 
-def context_embedding(weights, class_conditional, context, batch):
-  """The first decoder input [B, 1, D].
+def context_embedding(weights, class_conditional, context):
+  """The first decoder input.
 
   Args:
     weights: of `context_weights`.
     class_conditional: whether they are class embeddings.
-    context: dict, with class_label int32 [B] if class_conditional.
-    batch: B.
+    context: dict; if class_conditional with class_label int32 [B], or [B, T] of each token.
+
+  Returns:
+    [B, 1, D] or [B, T, D] by the labels, [1, 1, D] without.
 
   Raises:
     ValueError: class_conditional without labels.
   """
   if not class_conditional:
-    return tf.tile(weights, [batch, 1, 1])
+    return weights
   labels = class_labels(context)
-  check_rank(labels, 1, 'class_label')
-  return tf.gather(weights, labels)[:, None, :]
+  if labels.shape.ndims == 1:
+    labels = labels[:, None]
+  check_rank(labels, 2, 'class_label')
+  return tf.gather(weights, labels)
+
+
+def sequence_layout(batch, tokens, most, name, limit_name):
+  """Where the tokens [B, T] of a batch stand in their sequences.
+
+  Args:
+    batch: dict; packed (data/packing.py) with positions and segments int32 [B, T], else one
+      sequence per row.
+    tokens: int32 [B, T].
+    most: tokens that a sequence may have.
+    name, limit_name: of the tokens and of the argument that sets the limit, for the error.
+
+  Returns:
+    positions int32 [B, T] or [1, T], segments int32 [B, T] or None.
+
+  Raises:
+    ValueError: the sequences are known to be too long.
+  """
+  if 'segments' in batch:
+    return tf.convert_to_tensor(batch['positions']), tf.convert_to_tensor(batch['segments'])
+  length = shape_of(tokens)[1]
+  if isinstance(length, int) and length > most:
+    raise ValueError('{} has {} tokens, but {} allows {}'.format(name, length, limit_name, most))
+  return tf.range(length)[None], None
+
+
+def previous(tokens):
+  """Tokens [B, T] moved right by one place, 0 at the first."""
+  return tf.pad(tokens[:, :-1], [[0, 0], [1, 0]])
+
+
+def repeat_rows(x, batch):
+  """x [B, ...], or [1, ...] repeated for the batch size B."""
+  if x.shape.as_list()[0] != 1:
+    return x
+  return tf.tile(x, [batch] + [1] * (x.shape.ndims - 1))
 
 
 def class_labels(context):

@@ -20,8 +20,8 @@ from ..layers.transformer import (TransformerWeights, empty_caches, transformer,
                                   transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
-from .base import (Model, context_embedding, context_weights, keep_complete, repeat_context,
-                   sample_length, training_dropout)
+from .base import (Model, context_embedding, context_weights, keep_complete, previous,
+                   repeat_context, repeat_rows, sample_length, sequence_layout, training_dropout)
 from .noise import noise_tensor
 from .quantization import dequantize
 
@@ -61,7 +61,8 @@ class VertexModel(Model):
 
     Args:
       batch: dict with vertices_flat int32 [B, 3V + 1] and, if class_conditional, class_label
-        int32 [B]. Other keys are ignored.
+        int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has segments,
+        positions and class_label int32 [B, T] of each token.
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
 
@@ -70,14 +71,16 @@ class VertexModel(Model):
     """
     tokens = tf.convert_to_tensor(batch['vertices_flat'])
     check_rank(tokens, 2, 'vertices_flat')
-    batch_size, length = shape_of(tokens)
+    positions, segments = sequence_layout(
+        batch, tokens, vertex_sequence_length(self.config.max_num_input_verts),
+        'vertices_flat', 'max_num_input_verts')
     with variables.model_scope(self.name):
       weights = self._weights()
-      inputs = tf.concat([
-          self._context(weights, batch, batch_size),
-          self._embed_values(weights, tokens[:, :-1]) + self._places(weights, length - 1)], axis=1)
+      inputs = tf.where_v2(
+          tf.equal(positions, 0)[..., None], self._context(weights, batch),
+          self._embed_values(weights, previous(tokens)) + self._places(weights, positions))
       outputs = transformer(
-          inputs, weights.decoder, causal_bias(length),
+          inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments),
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
       return Categorical(dense(outputs, weights.logits))
 
@@ -133,8 +136,8 @@ class VertexModel(Model):
         logits=dense_weights('project_to_logits', size, vertex_vocabulary(bits),
                              zero_kernel=True))
 
-  def _context(self, weights, batch, batch_size):
-    return context_embedding(weights.context, self.config.class_conditional, batch, batch_size)
+  def _context(self, weights, batch):
+    return context_embedding(weights.context, self.config.class_conditional, batch)
 
   def _embed_values(self, weights, tokens):
     """Tokens [..., T] -> their value embeddings [..., T, D]."""
@@ -144,31 +147,27 @@ class VertexModel(Model):
     values = tf.cast(tokens, tf.float32) / max_bin(self.config.quantization_bits) - 0.5
     return dense(values[..., None], weights.values)
 
-  def _places(self, weights, length):
-    """What is added to the first `length` value embeddings: coordinate + position, [T, D]."""
-    most = COORDINATES_PER_VERTEX * self.config.max_num_input_verts
-    if isinstance(length, int) and length > most:
-      raise ValueError('vertices_flat has {} tokens before the last, but max_num_input_verts is {}'
-                       .format(length, self.config.max_num_input_verts))
-    num_vertices = -(-length // COORDINATES_PER_VERTEX)
-    table = weights.positions[:num_vertices, None, :] + weights.coordinates[None]
-    return tf.reshape(table, [-1, table.shape.as_list()[-1]])[:length]
+  def _places(self, weights, positions):
+    """Coordinate + position embedding of the token before each position int32 [...] > 0."""
+    table = weights.positions[:, None, :] + weights.coordinates[None]
+    table = tf.reshape(table, [-1, table.shape.as_list()[-1]])
+    return tf.gather(table, tf.maximum(positions - 1, 0))
 
   def _decode(self, context, num_samples, noise, drawing):
     weights = self._weights()
     steps = noise.shape.as_list()[1]
-    places = self._places(weights, steps - 1)
+    # Those of the inputs that follow each token; nothing follows the last.
+    places = self._places(weights, tf.minimum(tf.range(1, steps + 1), steps - 1))
 
     def next_logits(x, state, index):
       output, state = transformer_step(x, weights.decoder, state, index)
       return dense(output, weights.logits)[:, 0], state
 
     def embed(token, index):
-      place = places[tf.minimum(index, steps - 2)]
-      return self._embed_values(weights, token[:, None]) + place
+      return self._embed_values(weights, token[:, None]) + places[index]
 
     return decode(
-        next_logits, embed, self._context(weights, context, num_samples),
+        next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
         empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
 
 
