@@ -1,7 +1,11 @@
 """What the models share: scope, variables, the context that starts every sequence."""
+import dataclasses
+
 import tensorflow.compat.v1 as tf
 
+from ..config import SamplingConfig
 from ..layers import variables
+from ..layers.decoding import Drawing
 from ..layers.dense import embedding_table
 from ..layers.dropout import Dropout
 from ..layers.shapes import check_rank, shape_of
@@ -117,6 +121,11 @@ def keep_complete(outputs, completed):
   """The rows of (nested) outputs whose sample is complete; the batch size becomes unknown."""
   return tf.nest.map_structure(
       lambda x: tf.boolean_mask(x, completed), outputs)
+
+
+def checked_drawing(temperature, top_k, top_p):
+  """Drawing of numbers that SamplingConfig accepts; it raises the ValueError for others."""
+  return Drawing(*dataclasses.astuple(SamplingConfig(temperature, top_k, top_p)))
 
 
 def sample_length(requested, limit, limit_name):

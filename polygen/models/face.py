@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
-from ..layers.decoding import Drawing, decode
+from ..layers.decoding import decode
 from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
 from ..layers.masks import causal_bias, padding_bias, segment_bias
@@ -24,9 +24,9 @@ from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_v
                                   transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
-from .base import (Model, context_embedding, context_weights, keep_complete, previous, repeat_rows,
-                   sample_length, sequence_layout, training_dropout)
-from .noise import noise_tensor
+from .base import (Model, checked_drawing, context_embedding, context_weights, keep_complete,
+                   previous, repeat_rows, sample_length, sequence_layout, training_dropout)
+from .noise import checked_noise, noise_tensor
 from .quantization import quantize
 
 
@@ -146,10 +146,13 @@ class FaceModel(Model):
     steps = sample_length(max_sample_length, self.config.max_seq_length, 'max_seq_length')
     context = {key: tf.convert_to_tensor(value) for key, value in context.items()}
     num_samples = shape_of(context['vertices'])[0]
+    drawing = checked_drawing(temperature, top_k, top_p)
     if noise is None:
       noise = noise_tensor(seed, num_samples, steps, FACE_NOISE_STREAM)
+    else:
+      noise = checked_noise(noise, num_samples, steps)
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, Drawing(temperature, top_k, top_p))
+      decoded = self._decode(context, num_samples, noise, drawing)
     outputs = dict(faces_from_tokens(decoded), context=context)
     return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
 

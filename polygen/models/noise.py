@@ -1,11 +1,13 @@
 """The noise of sampling: one uniform number per row and step, made outside any compiled part.
 
 A sample is a function of (weights, seed, its index): row i of a call uses the numbers of
-`Philox(key=[seed, i])`, whatever the batch size, device or compiler. Models that draw under one key are kept apart by a
-stream number: the counter of the generator starts at [0, 0, 0, stream].
+`Philox(key=[seed, i])`, whatever the batch size, device or compiler. Models that draw under one key
+are kept apart by a stream number: the counter of the generator starts at [0, 0, 0, stream].
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ..layers.shapes import check_rank, check_size
 
 
 def uniform_noise(seed, indices, steps, stream=0):
@@ -16,7 +18,12 @@ def uniform_noise(seed, indices, steps, stream=0):
     indices: ints >= 0 [n], numbers of the samples.
     steps: numbers per row; a longer row starts with the numbers of a shorter one.
     stream: int >= 0.
+
+  Raises:
+    ValueError: the seed is negative or needs more than 64 bits.
   """
+  if not 0 <= seed < 1 << 64:
+    raise ValueError('seed must lie between 0 and 2^64 - 1, not {}'.format(seed))
   counter = np.array([0, 0, 0, stream], np.uint64)
   rows = [np.random.Generator(np.random.Philox(
       key=np.array([seed, index], np.uint64), counter=counter)).random(steps, dtype=np.float32)
@@ -41,3 +48,18 @@ def noise_tensor(seed, batch, steps, stream=0):
       lambda n: uniform_noise(seed, range(n), steps, stream), [batch], tf.float32)
   noise.set_shape([None, steps])
   return noise
+
+
+def checked_noise(noise, batch, steps):
+  """Given noise as a float32 tensor [batch, steps].
+
+  Raises:
+    ValueError: it is known to have another shape. An unknown one is checked when the graph runs.
+  """
+  noise = tf.convert_to_tensor(noise, tf.float32)
+  check_rank(noise, 2, 'noise')
+  check_size(noise, 1, steps, 'noise')
+  rows = batch if isinstance(batch, int) else None
+  if rows is not None:
+    check_size(noise, 0, rows, 'noise')
+  return tf.ensure_shape(noise, [rows, steps])

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
-from ..layers.decoding import Drawing, decode
+from ..layers.decoding import decode
 from ..layers.dense import dense, dense_weights, embedding_table
 from ..layers.masks import causal_bias
 from ..layers.shapes import check_rank, shape_of
@@ -20,9 +20,10 @@ from ..layers.transformer import (TransformerWeights, empty_caches, transformer,
                                   transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
-from .base import (Model, context_embedding, context_weights, keep_complete, previous,
-                   repeat_context, repeat_rows, sample_length, sequence_layout, training_dropout)
-from .noise import noise_tensor
+from .base import (Model, checked_drawing, class_labels, context_embedding, context_weights,
+                   keep_complete, previous, repeat_context, repeat_rows, sample_length,
+                   sequence_layout, training_dropout)
+from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
 
 
@@ -108,13 +109,16 @@ class VertexModel(Model):
     limit = sample_length(max_sample_length, self.config.max_num_input_verts,
                           'max_num_input_verts')
     steps = vertex_sequence_length(limit)
+    drawing = checked_drawing(temperature, top_k, top_p)
     if noise is None:
       noise = noise_tensor(seed, num_samples, steps, VERTEX_NOISE_STREAM)
+    else:
+      noise = checked_noise(noise, num_samples, steps)
     context = repeat_context(
-        {'class_label': (context or {}).get('class_label')} if self.config.class_conditional
-        else None, num_samples)
+        {'class_label': class_labels(context)} if self.config.class_conditional else None,
+        num_samples)
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, Drawing(temperature, top_k, top_p))
+      decoded = self._decode(context, num_samples, noise, drawing)
       outputs = vertices_from_tokens(decoded, self.config.quantization_bits)
     if recenter_verts:
       outputs['vertices'] = recentre(outputs['vertices'], outputs['vertices_mask'])
