@@ -1,0 +1,128 @@
+"""Packed batches: every example is there once, and the models see each alone."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import randomise
+from polygen import data
+from polygen.config import TransformerConfig
+from polygen.data import packing
+from polygen.models import FaceModel, VertexModel
+from polygen.training.losses import batch_losses
+
+relaxed = settings(deadline=None, max_examples=50)
+lengths_lists = st.lists(st.integers(1, 500), min_size=1, max_size=12)
+TINY = TransformerConfig(hidden_size=16, fc_size=32, num_heads=2, num_layers=2, dropout_rate=0.)
+
+
+def cost(num_rows, length):
+  return num_rows * length * (packing.DENSE_COST + length)
+
+
+@relaxed
+@given(lengths_lists)
+def test_rows_hold_every_sequence_once_and_cost_no_more_than_padding(lengths):
+  rows = packing.plan_rows(lengths)
+  assert sorted(number for row in rows for number in row) == list(range(len(lengths)))
+  assert all(rows)
+  longest = max(sum(lengths[number] for number in row) for row in rows)
+  assert cost(len(rows), longest) <= cost(len(lengths), max(lengths))
+
+
+def test_the_toy_batch_is_mostly_real_tokens():
+  mesh_set = data.load_mesh_set()
+  batch = data.make_packed_batch(mesh_set.meshes, mesh_set.labels, [(0, i) for i in range(4)], 0)
+  assert batch['vertex']['vertices_flat'].shape == (2, 227)
+  assert batch['face']['faces'].shape == (2, 387)
+  assert batch['vertex']['vertices_flat_mask'].sum() == 445
+  assert batch['face']['faces_mask'].sum() == 737
+
+
+def unpack(part, keys):
+  """{key: list of the arrays of each segment}, in no particular order."""
+  segments = part['segments']
+  return [{key: part[key][row][segments[row] == segment] for key in keys}
+          for row in range(len(segments)) for segment in range(1, segments[row].max() + 1)]
+
+
+def test_every_example_is_packed_unchanged():
+  mesh_set = data.load_mesh_set()
+  labels = mesh_set.labels
+  batch = data.make_packed_batch(
+      mesh_set.meshes, labels, [(0, i) for i in range(4)], 0, shuffle_vertices=False)
+  vertex = unpack(batch['vertex'], ['vertices_flat', 'positions', 'class_label'])
+  assert len(vertex) == 4
+  for example in vertex:
+    label = example['class_label'][0]
+    mesh = mesh_set.meshes[list(labels).index(label)]
+    np.testing.assert_array_equal(
+        example['vertices_flat'], data.flatten_vertices(mesh['vertices']))
+    np.testing.assert_array_equal(example['positions'], np.arange(len(example['positions'])))
+    assert (example['class_label'] == label).all()
+  face = batch['face']
+  seen = set()
+  for row, segments in enumerate(face['segments']):
+    for segment in range(1, segments.max() + 1):
+      here, slots = segments == segment, face['vertices_segments'][row] == segment
+      label = face['class_label'][row][here][0]
+      mesh = mesh_set.meshes[list(labels).index(label)]
+      np.testing.assert_array_equal(face['faces'][row][here] - slots.argmax(), mesh['faces'])
+      np.testing.assert_array_equal(face['vertices_special'][row][slots][:3], [1, 2, 0])
+      np.testing.assert_array_equal(
+          face['vertices'][row][slots][2:], data.dequantize_verts(mesh['vertices']))
+      seen.add(label)
+  assert seen == set(labels)
+
+
+@pytest.fixture(params=[True, False], ids=['class', 'unconditional'])
+def models(request):
+  arguments = {'class_conditional': request.param, 'num_classes': 4}
+  with tf.Graph().as_default():
+    yield (VertexModel(TINY, 8, max_num_input_verts=64, **arguments),
+           FaceModel(TINY, TINY, max_seq_length=330, **arguments))
+
+
+def test_packing_changes_neither_losses_nor_gradients(models):
+  mesh_set = data.load_mesh_set()
+  picks = [(2, index) for index in (0, 1, 1, 2, 3)]
+  shape = data.padded_shape(mesh_set.meshes, len(picks))
+  results = []
+  batches = [data.make_batch(mesh_set.meshes, mesh_set.labels, picks, shape, seed=1),
+             data.make_packed_batch(mesh_set.meshes, mesh_set.labels, picks, seed=1)]
+  losses = [batch_losses(models, batch) for batch in batches]
+  variables = [variable for model in models for variable in model.variables]
+  gradients = [[tf.convert_to_tensor(gradient)
+                for gradient in tf.gradients(loss.vertices + loss.faces, variables)]
+               for loss in losses]
+  with randomise.randomised_session(variables) as session:
+    results = session.run([losses, gradients])
+  (padded, packed), (padded_gradients, packed_gradients) = results
+  assert min(padded) > 0
+  np.testing.assert_allclose(packed, padded, rtol=1e-5)
+  for variable, a, b in zip(variables, padded_gradients, packed_gradients):
+    assert np.abs(a).max() > 0, variable.name
+    # Scalars are sums of many terms that nearly cancel.
+    np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-4 * np.abs(a).max() + 1e-3,
+                               err_msg=variable.name)
+
+
+def test_the_packed_dataset_delivers_the_numpy_batches():
+  mesh_set = data.load_mesh_set()
+  with tf.Graph().as_default(), tf.Session() as session:
+    iterator = tf.data.make_initializable_iterator(data.packed_training_dataset(
+        mesh_set.meshes, mesh_set.labels, 3, 5, 8, seed=7, random_shift=True))
+    batch = iterator.get_next()
+    session.run(iterator.initializer)
+    for step in (5, 6, 7):
+      picks = data.batch_picks(4, 3, step, 7)
+      expected = data.make_packed_batch(
+          mesh_set.meshes, mesh_set.labels, picks, 7, random_shift=True)
+      delivered = session.run(batch)
+      for part in ('vertex', 'face'):
+        assert delivered[part].keys() == expected[part].keys()
+        for key, value in expected[part].items():
+          np.testing.assert_array_equal(delivered[part][key], value, key)
+    with pytest.raises(tf.errors.OutOfRangeError):
+      session.run(batch)
