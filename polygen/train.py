@@ -120,15 +120,15 @@ class _SampleWriter:
     self._run, self._mesh_set = run, mesh_set
     config = run.config.training
     self._sampler = sampling.Sampler(
-        models, max(1, min(config.num_samples, sampling.MAX_BATCH_SIZE)), run.config.sampling,
-        config.random_shift)
+        models, min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
+        config.random_shift) if config.num_samples else None
     self.num_completed = 0
 
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
     from . import checkpoint, sampling
     config = self._run.config.training
-    if not config.num_samples:
+    if self._sampler is None:
       return
     samples = list(self._sampler.sample(session, config.num_samples, config.seed))
     self.num_completed = sum(sample.completed for sample in samples)

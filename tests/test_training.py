@@ -1,0 +1,305 @@
+"""Laws of training: the step, the loop, evaluation, continuing, what is written."""
+import glob
+import math
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import tiny
+from polygen import checkpoint, config, data, hw, train
+from polygen.training import continuing, evaluation, loop, step
+from polygen.training.losses import Losses, batch_losses
+
+CPU = hw.choose_device('cpu')
+PRECISION = hw.parse_precision('float32', CPU)
+WITH_NOISE = {'training.random_shift': True, **{
+    place + '.dropout_rate': 0.2 for place in (
+        'vertex_model.decoder_config', 'face_model.encoder_config', 'face_model.decoder_config')}}
+
+
+@pytest.fixture(scope='module')
+def mesh_set(tiny_meshes):
+  return data.load_mesh_set(tiny_meshes, quantization_bits=4)
+
+
+def run_training(mesh_set, path, changes=None, **training):
+  """Trains until training_steps in a folder; returns the TrainingResult."""
+  settings = dict(batch_size=2, num_samples=0, log_steps=1, checkpoint_steps=100, seed=3)
+  run_config = config.replace_fields(
+      tiny.run_config(**dict(settings, **training)), changes or {})
+  run = continuing.open_run(run_config, str(path))
+  return train.train(run, mesh_set, CPU, PRECISION)
+
+
+def weights(path, training_step):
+  """{name: array} of everything in a checkpoint."""
+  reader = tf.train.load_checkpoint(os.path.join(str(path), 'checkpoints', 'model-{}'.format(
+      training_step)))
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def scalars(path):
+  """[(step, tag, value)] of all TensorBoard events of a run."""
+  return [(event.step, value.tag, value.simple_value)
+          for file in sorted(glob.glob(os.path.join(str(path), 'summaries', '*')))
+          for event in tf.train.summary_iterator(file) for value in event.summary.value]
+
+
+def assert_equal_arrays(a, b):
+  assert a.keys() == b.keys() and a
+  for name in a:
+    np.testing.assert_array_equal(a[name], b[name], name)
+
+
+def steps_in(path):
+  return [checkpoint.checkpoint_step(prefix)
+          for prefix in checkpoint.RunFolder(str(path)).checkpoint_prefixes()]
+
+
+# Whole runs.
+
+
+def test_the_loss_falls(tiny_run):
+  losses = {tag: [value for _, each, value in scalars(tiny_run) if each == tag]
+            for tag in ('loss/vertices', 'loss/faces')}
+  for values in losses.values():
+    assert len(values) == 60
+    assert np.mean(values[-5:]) < 0.6 * np.mean(values[:2])
+
+
+class Interrupted(Exception):
+  pass
+
+
+WHOLE = dict(changes=WITH_NOISE, training_steps=5, checkpoint_steps=2, keep_checkpoints=2)
+
+
+@pytest.fixture(scope='module')
+def whole_run(mesh_set, tmp_path_factory):
+  """(folder, TrainingResult) of 5 steps with dropout and shifts."""
+  path = tmp_path_factory.mktemp('training') / 'whole'
+  return path, run_training(mesh_set, path, **WHOLE)
+
+
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(
+    mesh_set, whole_run, tmp_path, monkeypatch):
+  """Interrupted in step 4 of 5, after the checkpoint of step 2 (so step 3 is done twice).
+
+  The checkpoint of step 2 is one of those of which the last 2 stay.
+  """
+  whole_path, whole = whole_run
+  with monkeypatch.context() as patch:
+    def interrupt(number, unused_losses, write=train.cli.Progress.advance):
+      if number._step == 3:
+        raise Interrupted
+      write(number, unused_losses)
+    patch.setattr(train.cli.Progress, 'advance', interrupt)
+    with pytest.raises(Interrupted):
+      run_training(mesh_set, tmp_path / 'parts', **WHOLE)
+  assert steps_in(tmp_path / 'parts') == [2]
+  continued = run_training(mesh_set, tmp_path / 'parts', **WHOLE)
+  assert steps_in(whole_path) == steps_in(tmp_path / 'parts') == [4, 5]
+  names = os.listdir(str(tmp_path / 'parts' / 'checkpoints'))
+  assert not [name for name in names if name.startswith('model-2')]
+  for number in (4, 5):
+    assert_equal_arrays(weights(whole_path, number), weights(tmp_path / 'parts', number))
+  assert continued.evaluation == whole.evaluation
+  expected = scalars(whole_path)
+  assert len(expected) == 10 and set(scalars(tmp_path / 'parts')) == set(expected)
+
+
+def test_another_seed_gives_another_run(mesh_set, whole_run, tmp_path):
+  other = run_training(mesh_set, tmp_path / 'other', seed=4, **WHOLE)
+  assert other.evaluation != whole_run[1].evaluation
+  a, b = weights(whole_run[0], 4), weights(tmp_path / 'other', 4)
+  assert len([name for name in a if (a[name] != b[name]).any()]) > len(a) / 2
+
+
+# What a run leaves behind.
+
+
+def test_a_checkpoint_holds_models_slots_and_step(tiny_run):
+  found = weights(tiny_run, 60)
+  with tf.Graph().as_default():
+    models = checkpoint.build_models(checkpoint.RunFolder(tiny_run).read_config())
+    names = []
+    for model in models:
+      model.build()
+      assert len(model.variables) > 10
+      names += [variable.op.name for variable in model.variables]
+  assert found['global_step'] == 60
+  assert set(names) < set(found)
+  for name in names:
+    for slot in ('Adam', 'Adam_1'):
+      keys = [key for key in found if key.endswith(name + '/' + slot)]
+      assert len(keys) == 1 and found[keys[0]].shape == found[name].shape
+  others = set(found) - set(names) - {'global_step'}
+  assert len(others) == 2 * len(names) + 4  # slots, and two beta powers for each model
+
+
+def test_batch_size_1_and_its_tensorboard_scalars(mesh_set, tmp_path):
+  result = run_training(mesh_set, tmp_path / 'run', training_steps=7, batch_size=1, log_steps=3)
+  assert result.evaluation.num_meshes == 3 and np.isfinite(result.evaluation.losses).all()
+  found = scalars(tmp_path / 'run')
+  assert [(number, tag) for number, tag, _ in found] == [
+      (number, tag) for number in (1, 3, 6) for tag in ('loss/vertices', 'loss/faces')]
+  # Output kernels and biases start at 0, so the first loss is that of equal probabilities.
+  [(_, index)] = data.batch_picks(3, 1, 0, 3)
+  tokens = 3 * len(mesh_set.meshes[index]['vertices']) + 1
+  assert found[0][2] == pytest.approx(tokens * math.log(17), rel=1e-5)
+
+
+# One step.
+
+
+def constant_batch(mesh_set, picks, batch_size):
+  shape = data.padded_shape(mesh_set.meshes, batch_size)
+  return data.make_batch(mesh_set.meshes, mesh_set.labels, [(0, pick) for pick in picks], shape,
+                         seed=0, quantization_bits=4)
+
+
+def test_the_loss_is_the_sum_over_the_batch(mesh_set):
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = checkpoint.build_models(tiny.run_config())
+    losses = [batch_losses(models, constant_batch(mesh_set, picks, 3))
+              for picks in ([0], [1], [2], [0, 1, 2], [1, 1, 1])]
+    randomize(session, [variable for model in models for variable in model.variables])
+    one, two, three, together, thrice = np.array(session.run(losses))
+  assert (one > 0).all() and not np.allclose(one, two)
+  np.testing.assert_allclose(one + two + three, together, rtol=1e-5)
+  np.testing.assert_allclose(3 * two, thrice, rtol=1e-5)
+
+
+def randomize(session, variables):
+  session.run(tf.global_variables_initializer())
+  rng = np.random.default_rng(0)
+  for variable in variables:
+    variable.load(rng.normal(0, 0.3, variable.shape.as_list()).astype(np.float32), session)
+
+
+def test_two_adams_as_published(mesh_set):
+  """Every variable of both models, against Adam (Kingma and Ba, algorithm 1) in numpy."""
+  settings = config.TrainingConfig(
+      learning_rate=0.01, adam_beta1=0.8, adam_beta2=0.9, adam_epsilon=1e-3)
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = checkpoint.build_models(tiny.run_config())
+    training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings)
+    variables = [model.variables for model in models]
+    gradients = [[tf.convert_to_tensor(gradient) for gradient in tf.gradients(loss, own)]
+                 for loss, own in zip(training.losses, variables)]
+    variables, gradients = sum(variables, []), sum(gradients, [])
+    randomize(session, variables)
+    powers = [variable for variable in tf.global_variables() if 'beta' in variable.op.name]
+    assert len(variables) > 30 and len(powers) == 4
+    expected = session.run(variables)
+    twins = [NumpyAdam(settings) for _ in variables]
+    for number in range(1, 5):
+      present = session.run(gradients)
+      session.run(training.train)
+      expected = [twin.update(value, gradient)
+                  for twin, value, gradient in zip(twins, expected, present)]
+      for variable, value, wanted in zip(variables, session.run(variables), expected):
+        np.testing.assert_allclose(value, wanted, atol=2e-4, err_msg=variable.op.name)
+      assert session.run(training.global_step) == number
+      # Once per step each, after the update, as TensorFlow keeps them.
+      np.testing.assert_allclose(
+          sorted(session.run(powers)), sorted(2 * [0.8 ** (number + 1), 0.9 ** (number + 1)]),
+          rtol=1e-5)
+
+
+class NumpyAdam:
+  """Adam on one variable; epsilon stands where TensorFlow has it (section 2, last lines)."""
+
+  def __init__(self, settings):
+    self._settings, self._steps = settings, 0
+    self._mean = self._square = 0.
+
+  def update(self, value, gradient):
+    beta1, beta2 = self._settings.adam_beta1, self._settings.adam_beta2
+    self._steps += 1
+    self._mean = beta1 * self._mean + (1 - beta1) * gradient
+    self._square = beta2 * self._square + (1 - beta2) * gradient ** 2
+    rate = self._settings.learning_rate * (
+        math.sqrt(1 - beta2 ** self._steps) / (1 - beta1 ** self._steps))
+    return value - rate * self._mean / (np.sqrt(self._square) + self._settings.adam_epsilon)
+
+
+# Evaluation.
+
+
+def test_evaluation_counts_every_mesh_once(mesh_set):
+  """For batch sizes that divide the number of meshes, 3, and others."""
+  batch_sizes = [1, 2, 5]
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = checkpoint.build_models(tiny.run_config())
+    evaluators = [evaluation.Evaluator(models, mesh_set, size, 4) for size in batch_sizes]
+    randomize(session, [variable for model in models for variable in model.variables])
+    results = [evaluate(session) for evaluate in evaluators]
+    again = evaluators[1](session)
+  assert again == results[1]
+  for result in results:
+    assert (result.num_meshes, result.num_vertices) == (3, 4 + 5 + 6)
+    assert min(result.losses) > 0
+    np.testing.assert_allclose(result.losses, results[0].losses, rtol=1e-5)
+
+
+def test_figures_of_an_evaluation():
+  result = evaluation.Evaluation(Losses(30 * math.log(2), 60 * math.log(2)), 3, 15)
+  assert result.bits_per_vertex() == pytest.approx((2., 4.))
+  assert result.per_batch(4) == pytest.approx((40 * math.log(2), 80 * math.log(2)))
+  assert result.per_batch(3) == pytest.approx(result.losses)
+
+
+# The loop.
+
+
+class Clock:
+  """Stands for time.perf_counter, and for a session whose first step takes 10 s, others 2 s."""
+
+  def __init__(self):
+    self.now = 0.
+    self.steps = 0
+
+  def make_callable(self, unused_fetches):
+    return self._step
+
+  def _step(self):
+    self.steps += 1
+    self.now += 10. if self.steps == 1 else 2.
+    return None, np.float32(self.steps), np.float32(-self.steps)
+
+
+def run_loop(monkeypatch, start_step, stop_step):
+  """(mean step time, calls of the hooks, reported losses) of a loop on a Clock."""
+  clock, calls, reported = Clock(), [], []
+  monkeypatch.setattr(loop.time, 'perf_counter', lambda: clock.now)
+
+  def hook(name):
+    def function(number):
+      clock.now += 100.
+      calls.append((name, number))
+    return function
+
+  def on_step(number, losses):
+    clock.now += 50.
+    reported.append((number, losses))
+
+  mean = loop.train(clock, step.TrainingStep(Losses(None, None), None, None), start_step,
+                    stop_step, on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))])
+  return mean, calls, reported
+
+
+def test_hooks_run_at_their_steps_and_at_the_end(monkeypatch):
+  _, calls, reported = run_loop(monkeypatch, 2, 10)
+  assert calls == [('a', 3), ('b', 4), ('a', 6), ('b', 8), ('a', 9), ('a', 10), ('b', 10)]
+  assert reported == [(number, Losses(number - 2., 2. - number)) for number in range(3, 11)]
+  _, calls, _ = run_loop(monkeypatch, 0, 12)
+  assert calls.count(('a', 12)) == calls.count(('b', 12)) == 1
+
+
+def test_step_time_leaves_out_the_first_step_and_hooks(monkeypatch):
+  assert run_loop(monkeypatch, 0, 6)[0] == 2.
+  assert run_loop(monkeypatch, 5, 7)[0] == 2.
+  assert math.isnan(run_loop(monkeypatch, 0, 1)[0])
