@@ -7,14 +7,14 @@ import tensorflow.compat.v1 as tf
 
 import model_cases
 import naive_sampling
-from model_cases import BITS, CLOSE, DRAWINGS, MAX_VERTICES, NUM_CLASSES, TINY
+from model_cases import BITS, CLOSE, DRAWINGS, MAX_VERTICES, NUM_CLASSES, SHALLOW, TINY
 
 NUM_SAMPLES = 20
 MODELS = {
     'discrete_with_class': {'class_conditional': True},
     'continuous_memory_efficient': {
         'use_discrete_embeddings': False,
-        'decoder_config': dict(dataclasses.asdict(TINY), memory_efficient=True)},
+        'decoder_config': dict(dataclasses.asdict(SHALLOW), memory_efficient=True)},
 }
 
 
@@ -73,13 +73,13 @@ def test_gradients_reach_every_variable(case, batch):
 
 
 def test_sampling_adds_no_variable(case):
-  assert case.after_call
-  assert case.after_call == case.after_sample == case.after_all
+  assert case.after_call and case.after_call == case.after_sample
 
 
 def test_cached_sampling_equals_uncached(case):
   noise = model_cases.philox(5, 0).random((NUM_SAMPLES, case.steps()), np.float32)
-  noise[0, 4] = 0.  # the first token, if it may be drawn: STOP inside a vertex
+  noise[:5] = 0.8 + 0.2 * noise[:5]  # seldom STOP, the first token
+  noise[5:8, 4] = 0.  # STOP inside a vertex, if it may be drawn
   batch = {'class_label': np.arange(NUM_SAMPLES) % NUM_CLASSES}
   decided, completions = [], []
   for drawing, sample in zip(DRAWINGS, case.samples):
@@ -117,7 +117,7 @@ def test_bad_configs_are_refused(arguments, message):
 
 
 def test_a_class_conditional_model_asks_for_labels(batch):
-  model = model_cases.vertex_model(class_conditional=True)
+  model = model_cases.vertex_model(class_conditional=True, decoder_config=SHALLOW)
   with tf.Graph().as_default():
     with pytest.raises(ValueError, match='class_label'):
       model({'vertices_flat': batch['vertices_flat']})
@@ -127,7 +127,7 @@ def test_a_class_conditional_model_asks_for_labels(batch):
 
 
 def test_too_long_sequences_are_refused():
-  model = model_cases.vertex_model()
+  model = model_cases.vertex_model(decoder_config=SHALLOW)
   with tf.Graph().as_default():
     model(model_cases.vertex_batch(1, MAX_VERTICES))
     with pytest.raises(ValueError, match='max_num_input_verts'):

@@ -1,7 +1,5 @@
 """What `VertexModel.sample` returns, and its noise. Noise decides where a row stops: under a
 uniform of 0 the first token, STOP, is drawn, under one near 1 another."""
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -9,7 +7,7 @@ import tensorflow.compat.v1 as tf
 import model_cases
 import naive_sampling
 import randomise
-from model_cases import BITS, MAX_VERTICES, NUM_CLASSES, TINY
+from model_cases import BITS, MAX_VERTICES, NUM_CLASSES, SHALLOW
 
 LENGTH = 4
 STEPS = 3 * LENGTH + 1
@@ -32,8 +30,7 @@ class Sampling:
   """One class-conditional model and several calls of `sample` in one graph."""
 
   def __init__(self):
-    config = dataclasses.replace(TINY, num_layers=1)
-    self.model = model_cases.vertex_model(decoder_config=config, class_conditional=True)
+    self.model = model_cases.vertex_model(decoder_config=SHALLOW, class_conditional=True)
     self.labels = tf.placeholder(tf.int32, [None])
     self.noise = tf.placeholder(tf.float32, [NUM_SAMPLES, STEPS])
     self.raw = self.sample(NUM_SAMPLES, noise=self.noise, recenter_verts=False)
@@ -41,6 +38,9 @@ class Sampling:
     self.complete = self.sample(NUM_SAMPLES, noise=self.noise, only_return_complete=True)
     self.seeded = [self.sample(count, seed=7, recenter_verts=False) for count in (NUM_SAMPLES, 2)]
     self.fresh = self.sample(NUM_SAMPLES)
+    self.after_sample = model_cases.variable_names()
+    self.model(model_cases.vertex_batch(1, 2))
+    self.after_call = model_cases.variable_names()
     self.session = randomise.randomised_session(self.model.variables)
 
   def sample(self, count, only_return_complete=False, **options):
@@ -71,6 +71,10 @@ def test_shapes_and_types(sampling):
     assert sampling.raw[key].shape.as_list()[0] == NUM_SAMPLES
     assert sampling.complete[key].shape.as_list()[0] is None
   assert set(outputs) == set(KEYS) | {'class_label'}
+
+
+def test_a_call_adds_no_variable(sampling):
+  assert sampling.after_sample and sampling.after_sample == sampling.after_call
 
 
 def test_rows_end_at_their_stop(sampling):
@@ -153,7 +157,7 @@ def test_labels_of_another_number_are_an_error(sampling, count):
 
 
 def test_noise_may_be_an_array_and_must_fit(sampling):
-  model = model_cases.vertex_model(decoder_config=dataclasses.replace(TINY, num_layers=1))
+  model = model_cases.vertex_model(decoder_config=SHALLOW)
   with tf.Graph().as_default():
     outputs = model.sample(2, max_sample_length=LENGTH, noise=np.zeros([2, STEPS], np.float32))
     assert outputs['vertices'].shape.as_list() == [None, LENGTH, 3]
