@@ -66,7 +66,7 @@ def find_class(text, classes):
     raise ValueError('this run was trained without classes: leave out --class_label')
   if text in classes:
     return classes.index(text)
-  if text.isdigit() and int(text) < len(classes):
+  if text.isdecimal() and int(text) < len(classes):
     return int(text)
   raise ValueError('this run does not know the class {!r}; it knows {}'.format(
       text, ', '.join('{} ({})'.format(name, number) for number, name in enumerate(classes))))

@@ -182,7 +182,7 @@ def randomize(session, variables):
 def test_two_adams_as_published(mesh_set):
   """Every variable of both models, against Adam (Kingma and Ba, algorithm 1) in numpy."""
   settings = config.TrainingConfig(
-      learning_rate=0.01, adam_beta1=0.8, adam_beta2=0.9, adam_epsilon=1e-3)
+      learning_rate=0.01, learning_rate_decay='none', adam_beta1=0.8, adam_beta2=0.9, adam_epsilon=1e-3)
   with tf.Graph().as_default(), tf.Session() as session:
     models = checkpoint.build_models(tiny.run_config())
     training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings)

@@ -26,7 +26,8 @@ def _transformers(name, kind, text):
 CONFIG_FLAGS = (
     _training('training_steps', int, 'steps in all'),
     _training('batch_size', int, 'meshes per step'),
-    _training('learning_rate', float, 'of Adam'),
+    _training('learning_rate', float, 'of Adam, at the start'),
+    _training('learning_rate_decay', str, 'none or cosine: to 0 over all steps'),
     _training('seed', int, 'decides initial weights, order of the data, shuffles and samples'),
     _training('log_steps', int, 'steps between TensorBoard scalars'),
     _training('checkpoint_steps', int, 'steps between checkpoints; the last step writes one too'),
