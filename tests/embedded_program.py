@@ -1,9 +1,11 @@
-"""A host program that carries polygen: run as `embedded_program.py NAME [FORBIDDEN]`.
+"""A host program that carries polygen: run as `embedded_program.py NAME [FORBIDDEN] [FOLDER]`.
 
 NAME is how the host reaches the package, e.g. `polygen` or `vendor.polygen.polygen`; FORBIDDEN is
-a name that must stay unimportable, e.g. `polygen`. Imports every module of the package, compares
-what belongs to the whole process before and after, and prints the names of the modules.
+a name that must stay unimportable, e.g. `polygen`; '' for none. Imports every module of the
+package; with a FOLDER, trains 2 steps and samples a mesh there. Compares what belongs to the whole
+process before and after, and prints the names of the modules.
 """
+import contextlib
 import importlib
 import logging
 import os
@@ -39,6 +41,13 @@ def process_state():
   }
 
 
+def check_unchanged(before, action):
+  """Asserts that the process is as it was before the action."""
+  after = process_state()
+  changed = sorted(key for key in before if before[key] != after[key])
+  assert not changed, '{} changed: {}'.format(action, changed)
+
+
 def eager_by_default():
   """Whether this is TensorFlow 2."""
   return not tf2.__version__.startswith('1.')
@@ -53,16 +62,38 @@ def import_all(name):
   return [name] + names
 
 
-def main(name, forbidden=None):
+TETRAHEDRON = 'v 1 1 1\nv -1 -1 1\nv -1 1 -1\nv 1 -1 -1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n'
+
+
+def train_and_sample(name, folder):
+  """Runs both commands as functions, as a host would; their lines go to standard error."""
+  meshes, run = os.path.join(folder, 'data'), os.path.join(folder, 'run')
+  os.makedirs(meshes)
+  with open(os.path.join(meshes, 'tetrahedron.obj'), 'w') as file:
+    file.write(TETRAHEDRON)
+  with contextlib.redirect_stdout(sys.stderr):
+    importlib.import_module(name + '.train').main([
+        '--data_path', meshes, '--output_path', run, '--training_steps', '2', '--batch_size', '1',
+        '--hidden_size', '8', '--fc_size', '8', '--num_layers', '1', '--num_samples', '0',
+        '--max_num_vertices', '4', '--max_face_tokens', '16'])
+    [sample] = importlib.import_module(name + '.sample').main([
+        '--run_path', run, '--num_samples', '1', '--seed', '0'])
+  assert sample.vertices.shape[1] == 3
+  assert os.path.isfile(os.path.join(run, 'generated', 'sample_000.obj'))
+
+
+def main(name, forbidden=None, folder=None):
   if forbidden:
     sys.modules[forbidden] = None  # from now on `import forbidden` raises ImportError
   assert tf.executing_eagerly() == eager_by_default()
   before = process_state()
   assert not before['default graph']
   modules = import_all(name)
-  after = process_state()
-  changed = sorted(key for key in before if before[key] != after[key])
-  assert not changed, 'importing changed: {}'.format(changed)
+  check_unchanged(before, 'importing')
+  if folder:
+    train_and_sample(name, folder)
+    check_unchanged(before, 'training and sampling')
+    assert tf.executing_eagerly() == eager_by_default()
   assert not [m for m in sys.modules if forbidden and m.startswith(forbidden + '.')]
   print('\n'.join(modules))
 

@@ -54,7 +54,8 @@ def run_configs(draw):
           draw(st.booleans()), draw(sizes), draw(st.booleans()), draw(st.booleans()), bits,
           draw(sizes), draw(st.booleans())),
       training=config.TrainingConfig(
-          training_steps=draw(sizes), batch_size=draw(sizes), seed=draw(st.integers(0, 2 ** 31 - 1)),
+          training_steps=draw(sizes), batch_size=draw(sizes),
+          seed=draw(st.integers(0, 2 ** 31 - 1)),
           learning_rate=draw(st.floats(1e-9, 1)), random_shift=draw(st.booleans())),
       sampling=config.SamplingConfig(draw(st.floats(1e-3, 10)), draw(st.integers(0, 9)),
                                      draw(st.floats(1e-3, 1))),
@@ -84,8 +85,8 @@ def test_overlay(a, b):
   assert config.overlay(a, config.to_dict(b)) == b
   changed = config.overlay(a, {'training': {'batch_size': 65}})
   assert changed.training.batch_size == 65
-  assert dataclasses.replace(
-      changed, training=dataclasses.replace(changed.training, batch_size=a.training.batch_size)) == a
+  back = dataclasses.replace(changed.training, batch_size=a.training.batch_size)
+  assert dataclasses.replace(changed, training=back) == a
 
 
 @relaxed
@@ -159,7 +160,7 @@ def test_a_bad_value_is_named_with_its_place(path, value):
 
 
 def test_both_models_have_the_same_bits():
-  with pytest.raises(ValueError, match='quantization_bits of vertex_model, 5, and of face_model, 8'):
+  with pytest.raises(ValueError, match='bits of vertex_model, 5, and of face_model, 8'):
     config.replace_fields(config.PRESETS['toy'], {'vertex_model.quantization_bits': 5})
 
 

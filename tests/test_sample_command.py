@@ -1,0 +1,162 @@
+"""python -m polygen.sample: which samples, which files, one line for every error."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tiny
+from checkout import ROOT
+from polygen import data, sample, sampling
+
+
+@pytest.fixture(scope='module')
+def moved_run(tiny_run, tmp_path_factory):
+  """The run in another folder than it was trained in."""
+  path = str(tmp_path_factory.mktemp('sample') / 'moved')
+  shutil.copytree(tiny_run, path)
+  return path
+
+
+def draw(run_path, *flags):
+  """Runs the command; returns its samples."""
+  return sample.main(['--run_path', run_path] + [str(flag) for flag in flags])
+
+
+@pytest.fixture(scope='module')
+def five(moved_run, tmp_path_factory):
+  """(folder, samples) of 5 samples with seed 7."""
+  out = str(tmp_path_factory.mktemp('sample') / 'five')
+  return out, draw(moved_run, '--num-samples', 5, '--seed', 7, '--out', out)
+
+
+def test_the_files(five):
+  out, samples = five
+  found = tiny.files(out)
+  names = ['sample_00{}.obj'.format(number) for number in range(5)]
+  assert set(found) == set(names) | {'samples.json', 'samples.png'}
+  assert found['samples.png'].startswith(b'\x89PNG')
+  entries = json.loads(found['samples.json'].decode())
+  classes = ['octahedron', 'pyramid', 'tetrahedron', 'octahedron', 'pyramid']
+  for index, (entry, drawn) in enumerate(zip(entries, samples)):
+    assert entry == {
+        'file': names[index], 'seed': 7, 'index': index, 'class': classes[index],
+        'vertices': len(drawn.vertices), 'faces': len(drawn.faces), 'completed': drawn.completed}
+    if drawn.faces:
+      vertices, faces = data.read_obj(os.path.join(out, names[index]))
+      np.testing.assert_allclose(vertices[:, [2, 0, 1]], drawn.vertices, atol=1e-6)
+      assert faces == [list(face) for face in drawn.faces]
+  assert len(entries) == 5 and any(drawn.faces for drawn in samples)
+
+
+def test_the_same_seed_gives_the_same_files_at_any_batch_size(
+    five, moved_run, tmp_path, monkeypatch):
+  monkeypatch.setattr(sampling, 'MAX_BATCH_SIZE', 2)  # does not divide 5
+  draw(moved_run, '--num_samples', 5, '--seed', 7, '--out', tmp_path / 'again')
+  assert tiny.files(tmp_path / 'again') == tiny.files(five[0])
+
+
+def test_without_a_seed_others_come(five, moved_run, tmp_path, capsys):
+  samples = draw(moved_run, '--num_samples', 5, '--out', tmp_path / 'new', '--top_p', 1,
+                 '--temperature', 1.5, '--top_k', 100000)
+  lines = capsys.readouterr().out.splitlines()
+  assert any(line.startswith('Seed: ') for line in lines)
+  assert lines[-1] == '{} of 5 samples completed, in {}'.format(
+      sum(drawn.completed for drawn in samples), tmp_path / 'new')
+  new, old = tiny.files(tmp_path / 'new'), tiny.files(five[0])
+  assert [name for name in old if name.endswith('.obj') and new[name] != old[name]]
+  seeds = {sample.fresh_seed() for _ in range(5)}
+  assert len(seeds) == 5 and min(seeds) >= 0
+  assert 'Seed: {}'.format(json.loads(new['samples.json'].decode())[0]['seed']) in lines
+
+
+def test_class_by_name_or_number_into_new_folders(five, moved_run):
+  for name in ('pyramid', '1'):
+    draw(moved_run, '--num_samples', 2, '--seed', 7, '--class_label', name)
+  one, two = (tiny.files(os.path.join(moved_run, name)) for name in ('generated', 'generated_2'))
+  assert one == two and len(one) == 4
+  assert [entry['class'] for entry in json.loads(one['samples.json'].decode())] == 2 * ['pyramid']
+  # Sample 1 of five was a pyramid too: weights, seed, index and class decide it.
+  assert one['sample_001.obj'] == tiny.files(five[0])['sample_001.obj']
+
+
+def test_finding_a_class():
+  classes = ('3', 'cone', 'cube', 'x')
+  assert [sample.find_class(text, classes) for text in ('cone', '1', '3', '0', 'x')] == [
+      1, 1, 0, 0, 3]
+  assert sample.find_class(None, classes) is None and sample.find_class(None, ()) is None
+  for text in ('4', '-1', '', 'con', '²'):
+    with pytest.raises(ValueError, match=r'it knows 3 \(0\), cone \(1\), cube \(2\), x \(3\)'):
+      sample.find_class(text, classes)
+  with pytest.raises(ValueError, match='without classes'):
+    sample.find_class('0', ())
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize('flags, words', [
+    (['--class_label', 'sphere'], ['sphere', 'octahedron (0)', 'tetrahedron (2)']),
+    (['--class_label', '3'], ["'3'", 'octahedron (0)']),
+    (['--top_p', '2'], ['top_p', '2']), (['--top_p', '0'], ['top_p', '0']),
+    (['--top_p', 'x'], ['--top_p', "'x'"]), (['--temperature', '0'], ['temperature', 'top_k 1']),
+    (['--temperature', 'nan'], ['temperature']), (['--top_k', '-1'], ['top_k', '-1']),
+    (['--num_samples', '0'], ['--num_samples', "'0'"]), (['--seed', '-1'], ['--seed', "'-1'"]),
+    (['--device', 'abacus'], ['--device', 'cpu']), (['--colour', 'red'], ['--colour'])])
+def test_bad_flags(tiny_run, capsys, flags, words):
+  before = tiny.files(tiny_run)
+  line = tiny.error_of(sample.main, ['--run_path', tiny_run] + flags, capsys)
+  assert all(word in line for word in words), line
+  assert tiny.files(tiny_run) == before
+
+
+def test_samples_are_not_overwritten(five, moved_run, capsys):
+  before = tiny.files(five[0])
+  line = tiny.error_of(sample.main, ['--run_path', moved_run, '--out', five[0]], capsys)
+  assert five[0] in line and 'another folder' in line and tiny.files(five[0]) == before
+
+
+def test_an_output_folder_that_cannot_be_made(moved_run, tmp_path, capsys):
+  (tmp_path / 'file').write_text('')
+  for name in ('file', 'file/below'):
+    line = tiny.error_of(
+        sample.main, ['--run_path', moved_run, '--out', tmp_path / name], capsys)
+    assert str(tmp_path / name) in line
+
+
+def test_no_run_folder(tiny_run, tmp_path, capsys):
+  for path in (tmp_path, tmp_path / 'none'):
+    line = tiny.error_of(sample.main, ['--run_path', path], capsys)
+    assert '{} is not a run folder'.format(path) in line and 'polygen.train' in line
+  shutil.copy(os.path.join(tiny_run, 'config.json'), str(tmp_path))
+  line = tiny.error_of(sample.main, ['--run_path', tmp_path], capsys)
+  assert '{} has no checkpoints'.format(tmp_path) in line
+  (tmp_path / 'config.json').write_text('{}')
+  line = tiny.error_of(sample.main, ['--run_path', tmp_path], capsys)
+  assert "config.json: key 'face_model' is missing" in line
+  assert os.listdir(str(tmp_path)) == ['config.json']
+
+
+def test_a_damaged_checkpoint(tiny_run, tmp_path, capsys):
+  path = str(tmp_path / 'run')
+  shutil.copytree(tiny_run, path)
+  for suffix in ('.index', '.data-00000-of-00001'):
+    with open(os.path.join(path, 'checkpoints', 'model-60' + suffix), 'wb') as file:
+      file.write(b'not a checkpoint')
+  line = tiny.error_of(sample.main, ['--run_path', path, '--out', tmp_path / 'out'], capsys)
+  assert 'model-60 cannot be restored' in line
+
+
+def test_exit_code_2_and_one_line_on_standard_error(tmp_path):
+  done = subprocess.run(
+      [sys.executable, '-m', 'polygen.sample'], cwd=str(tmp_path),
+      env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      universal_newlines=True)
+  assert done.returncode == 2 and done.stdout == ''
+  assert done.stderr.splitlines()[-1:] == [
+      'polygen.sample: error: output is not a run folder: it has no config.json; train one with '
+      'python -m polygen.train --output_path output']
+  assert 'Traceback' not in done.stderr and not os.listdir(str(tmp_path))

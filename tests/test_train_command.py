@@ -1,0 +1,248 @@
+"""python -m polygen.train: what it writes and prints, how runs go on, one line for every error."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tiny
+from checkout import ROOT
+from polygen import checkpoint, config, data, train
+
+
+@pytest.fixture(scope='module')
+def first_run(tiny_meshes, tmp_path_factory):
+  """(folder, what the command printed, TrainingResult) of 3 steps; flags spelt with dashes."""
+  path = str(tmp_path_factory.mktemp('command') / 'run')
+  flags = [flag.replace('_', '-') if flag.startswith('--') else flag
+           for flag in tiny.train_flags(tiny_meshes, path, '--training_steps', '3')]
+  assert '--data-path' in flags
+  flags[flags.index('--data-path')] = '--datapath'
+  with Printed() as printed:
+    result = train.main(flags)
+  return path, printed.text, result
+
+
+class Printed:
+  """Collects standard output, also where the capsys fixture cannot be had."""
+
+  def __enter__(self):
+    import contextlib
+    import io
+    self._file = io.StringIO()
+    self._redirection = contextlib.redirect_stdout(self._file)
+    self._redirection.__enter__()
+    return self
+
+  def __exit__(self, *exception):
+    self._redirection.__exit__(*exception)
+
+  @property
+  def text(self):
+    return self._file.getvalue()
+
+
+@pytest.fixture
+def run_copy(first_run, tmp_path):
+  shutil.copytree(first_run[0], str(tmp_path / 'copy'))
+  return str(tmp_path / 'copy')
+
+
+def test_the_files_of_a_run(first_run):
+  path, _, result = first_run
+  found = tiny.files(path)
+  samples = ['samples/step_000003/sample_00{}.obj'.format(number) for number in range(2)]
+  assert set(samples) | {
+      'config.json', 'checkpoints/model-3.index', 'checkpoints/model-3.data-00000-of-00001',
+      'samples/step_000003/samples.json', 'samples/step_000003.png'} <= set(found)
+  assert [name for name in found if name.startswith('summaries/events')]
+  assert found['samples/step_000003.png'].startswith(b'\x89PNG')
+  entries = json.loads(found['samples/step_000003/samples.json'].decode())
+  assert [entry['file'] for entry in entries] == [os.path.basename(name) for name in samples]
+  assert [entry['class'] for entry in entries] == ['octahedron', 'pyramid']
+  run_config = checkpoint.RunFolder(path).read_config()
+  assert run_config.classes == ('octahedron', 'pyramid', 'tetrahedron')
+  assert run_config.vertex_model.num_classes == 3 and run_config.training.training_steps == 3
+  assert result.step == 3 and result.output_path == path
+
+
+def test_the_lines_that_scripts_grep(first_run):
+  _, text, result = first_run
+  number = r'[0-9.]+(e[+-][0-9]+)?$'
+  losses = result.evaluation.per_batch(2)
+  for start, field, value in (
+      ('Loss (vertices) ', 3, losses.vertices), ('Loss (faces) ', 3, losses.faces),
+      ('StepTime: ', 2, result.step_time), ('TimetoTrain: ', 2, result.total_time)):
+    lines = [line for line in text.splitlines() if line.startswith(start)]
+    assert lines and all(re.match(number, line.split(' ')[field - 1]) for line in lines)
+    assert all(len(line.split(' ')) == field for line in lines)
+    assert float(lines[-1].split(' ')[field - 1]) == pytest.approx(value, rel=1e-3)
+  assert 'Samples completed: {} of 2'.format(result.num_completed) in text
+  assert '\r' not in text
+
+
+def test_a_finished_run_says_how_to_extend_it(first_run, tiny_meshes, capsys):
+  path = first_run[0]
+  before = tiny.files(path)
+  assert train.main(tiny.train_flags(tiny_meshes, path, '--training_steps', '3')) is None
+  printed = capsys.readouterr().out
+  assert printed.count('\n') == 1 and 'finished run of 3 steps' in printed
+  assert '--training_steps 6 extends it' in printed and '--output_path' in printed
+  assert tiny.files(path) == before
+
+
+def test_extending_without_matplotlib(run_copy, tiny_meshes, capsys, monkeypatch):
+  """The run goes on, says so, overwrites nothing, and says how to get a picture."""
+  for name in [name for name in sys.modules if name.split('.')[0] == 'matplotlib'] + ['matplotlib']:
+    monkeypatch.setitem(sys.modules, name, None)
+  before = tiny.files(run_copy)
+  result = train.main(tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '5'))
+  lines = capsys.readouterr().out.splitlines()
+  assert 'Continuing {} from step 3'.format(run_copy) in lines
+  assert len([line for line in lines if line.startswith('No picture: ')]) == 1
+  assert any('pip install "polygen[plot]"' in line for line in lines)
+  after = tiny.files(run_copy)
+  assert result.step == 5 and 'checkpoints/model-5.index' in after
+  assert 'samples/step_000005/sample_000.obj' in after and 'samples/step_000005.png' not in after
+  state = {'checkpoints/checkpoint'}  # TensorFlow's list of the checkpoints that stay
+  moved = {'config.json': 'config_before.json'}
+  for name, content in before.items():
+    if name not in state:
+      assert after[moved.get(name, name)] == content, name
+
+
+@pytest.mark.parametrize('change, words', [
+    (['--hidden_size', '32'], 'vertex_model.decoder_config.hidden_size: 16 -> 32'),
+    (['--seed', '1'], 'training.seed: 0 -> 1'),
+    (['--batch_size', '3'], 'training.batch_size: 2 -> 3'),
+    (['--condition', 'none'], 'classes: octahedron, pyramid, tetrahedron -> none'),
+    (['--data_path', str(ROOT / 'meshes'), '--max_num_vertices', '64', '--max_face_tokens', '320'],
+     'classes: octahedron, pyramid, tetrahedron -> cone, cube, cylinder, icosphere')])
+def test_a_folder_of_another_run_is_refused(first_run, tiny_meshes, capsys, change, words):
+  before = tiny.files(first_run[0])
+  line = tiny.error_of(
+      train.main, tiny.train_flags(tiny_meshes, first_run[0], '--training_steps', '9', *change),
+      capsys)
+  assert words in line and '--output_path' in line and first_run[0] in line
+  assert tiny.files(first_run[0]) == before
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize('flags, words', [
+    (['--batch_size', '0'], ['batch_size', 'at least 1', '0']),
+    (['--batch_size', 'four'], ['--batch_size', "'four'"]),
+    (['--learning_rate', '-1'], ['learning_rate', 'positive']),
+    (['--seed', '-1'], ['seed', '-1']),
+    (['--hidden_size', '15'], ['hidden_size 15', 'num_heads 2']),
+    (['--dropout_rate', '1'], ['dropout_rate', '1']),
+    (['--quantization_bits', '60'], ['quantization_bits', '60']),
+    (['--device', 'abacus'], ['--device', 'abacus', 'cpu']),
+    (['--precision_mode', 'exact'], ['exact', 'mix']),
+    (['--condition', 'colour'], ['--condition', 'colour', 'class']),
+    (['--preset', 'huge'], ['--preset', 'huge', 'toy']),
+    (['--no_such_flag', '1'], ['no_such_flag']),
+    (['stray'], ['stray']),
+    (['--max_num_vertices', '5'],
+     ['octahedron.obj', '6 vertices', 'max_num_vertices = 5', '--max_num_vertices 6']),
+    (['--max_face_tokens', '31'],
+     ['octahedron.obj', '32 face tokens', 'max_face_tokens = 31', '--max_face_tokens 32']),
+    (['--data_path', 'no/such/folder'], ['no/such/folder', 'no such data folder']),
+    (['--config', 'no/such/file.json'], ['no/such/file.json', 'No such file'])])
+def test_bad_flags(tiny_meshes, tmp_path, capsys, flags, words):
+  out = tmp_path / 'out'
+  line = tiny.error_of(train.main, tiny.train_flags(tiny_meshes, out, *flags), capsys)
+  assert all(word in line for word in words), line
+  assert not out.exists()
+
+
+def test_a_broken_mesh(tmp_path, capsys):
+  (tmp_path / 'meshes').mkdir()
+  line = tiny.error_of(
+      train.main, tiny.train_flags(tmp_path / 'meshes', tmp_path / 'out'), capsys)
+  assert str(tmp_path / 'meshes') in line and 'no OBJ file' in line
+  (tmp_path / 'meshes' / 'bad.obj').write_text('v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n')
+  line = tiny.error_of(
+      train.main, tiny.train_flags(tmp_path / 'meshes', tmp_path / 'out'), capsys)
+  assert 'bad.obj, line 4' in line and '9' in line and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('content, words', [
+    ('{"training": ', 'not valid JSON'), ('[1]', 'expected an object'),
+    ('{"trainin": {}}', "unknown key 'trainin'"),
+    ('{"training": {"batch_size": "4"}}', 'training.batch_size: expected int'),
+    ('{"training": {"adam_beta1": 2}}', 'adam_beta1')])
+def test_a_bad_config_file(tiny_meshes, tmp_path, capsys, content, words):
+  path = tmp_path / 'settings.json'
+  path.write_text(content)
+  line = tiny.error_of(
+      train.main, tiny.train_flags(tiny_meshes, tmp_path / 'out', '--config', path), capsys)
+  assert line.startswith(str(path)) and words in line and not (tmp_path / 'out').exists()
+
+
+def test_an_output_path_that_cannot_be_written(tiny_meshes, tmp_path, capsys):
+  (tmp_path / 'file').write_text('')
+  for path in ('file', 'file/below'):
+    line = tiny.error_of(train.main, tiny.train_flags(tiny_meshes, tmp_path / path), capsys)
+    assert str(tmp_path / path) in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
+def test_a_read_only_output_path(tiny_meshes, tmp_path, capsys):
+  (tmp_path / 'closed').mkdir(mode=0o500)
+  line = tiny.error_of(train.main, tiny.train_flags(tiny_meshes, tmp_path / 'closed/run'), capsys)
+  assert 'Permission denied' in line
+
+
+def test_a_damaged_checkpoint(run_copy, tiny_meshes, capsys):
+  path = os.path.join(run_copy, 'checkpoints', 'model-3.data-00000-of-00001')
+  with open(path, 'r+b') as file:
+    file.truncate(1000)
+  line = tiny.error_of(
+      train.main, tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '4'), capsys)
+  assert 'checkpoints' in line and 'model-3 cannot be restored' in line
+
+
+def test_exit_code_2_and_one_line_on_standard_error(tmp_path):
+  """TensorFlow may warn in lines of its own, which start with a date or 'WARNING'."""
+  done = subprocess.run(
+      [sys.executable, '-m', 'polygen.train', '--datapath', 'nowhere'], cwd=str(tmp_path),
+      env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      universal_newlines=True)
+  assert done.returncode == 2 and done.stdout == ''
+  assert done.stderr.splitlines()[-1:] == [
+      'polygen.train: error: nowhere: no such data folder; give one that holds OBJ files']
+  assert 'Traceback' not in done.stderr and not os.listdir(str(tmp_path))
+
+
+# Classes.
+
+
+def mesh_set(num_meshes, flat=True):
+  names = tuple('{:03d}'.format(number) for number in range(num_meshes))
+  return data.MeshSet((), np.arange(num_meshes), names, names, flat)
+
+
+def test_many_flat_files_have_no_classes_unless_asked(capsys):
+  toy = config.PRESETS['toy']
+  few = train.with_classes(toy, mesh_set(55), False)
+  assert len(few.classes) == few.vertex_model.num_classes == 55 and capsys.readouterr().out == ''
+  many = train.with_classes(toy, mesh_set(56), False)
+  assert many.classes == () and not many.vertex_model.class_conditional
+  printed = capsys.readouterr().out
+  assert printed.count('\n') == 1 and '--condition class' in printed
+  for run_config in (train.with_classes(toy, mesh_set(56), True),
+                     train.with_classes(toy, mesh_set(56, flat=False), False)):
+    assert run_config.vertex_model.num_classes == 56 and run_config.vertex_model.class_conditional
+  assert capsys.readouterr().out == ''
+
+
+def test_a_run_without_classes_keeps_none_of_a_config_file():
+  stored = config.replace_fields(config.PRESETS['toy'], {
+      'classes': ('a', 'b'), 'vertex_model.class_conditional': False})
+  assert train.with_classes(stored, mesh_set(2), False).classes == ()
