@@ -101,12 +101,19 @@ def _train(session, run, mesh_set, start_time):
       if number == 1 or number % config.log_steps == 0:
         writer.write(number, {'loss/vertices': losses.vertices, 'loss/faces': losses.faces})
 
-    step_time = loop.train(session, training, run.start_step, config.training_steps, on_step, [
-        loop.Hook(config.checkpoint_steps,
-                  lambda number: saver.save(session, run.folder.checkpoint_prefix(), number)),
-        loop.Hook(config.sample_steps,
-                  lambda number: samples.draw(session, number, progress.write))])
-  writer.close()
+    def save(number):
+      saver.save(session, run.folder.checkpoint_prefix(), number)
+
+    try:
+      step_time = loop.train(session, training, run.start_step, config.training_steps, on_step, [
+          loop.Hook(config.checkpoint_steps, save),
+          loop.Hook(config.sample_steps,
+                    lambda number: samples.draw(session, number, progress.write))])
+    except KeyboardInterrupt:
+      save(session.run(training.global_step))
+      raise
+    finally:
+      writer.close()
   return TrainingResult(
       config.training_steps, evaluate(session), config.batch_size, step_time,
       time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path)
