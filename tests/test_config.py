@@ -139,7 +139,8 @@ def test_a_missing_key_is_named():
 BAD_VALUES = [
     ('training.batch_size', 0), ('training.training_steps', -1), ('training.log_steps', 0),
     ('training.num_samples', -1), ('training.learning_rate', 0.),
-    ('training.learning_rate', float('nan')), ('training.learning_rate', float('inf')),
+    ('training.learning_rate_decay', 'linear'), ('training.learning_rate', float('nan')),
+    ('training.learning_rate', float('inf')),
     ('training.adam_beta1', 1.), ('training.adam_beta2', -0.1), ('training.adam_epsilon', 0.),
     ('training.seed', -1), ('training.seed', 2 ** 31), ('sampling.temperature', 0.),
     ('sampling.temperature', float('nan')), ('sampling.top_k', -1), ('sampling.top_p', 0.),
@@ -209,13 +210,9 @@ def test_without_flags_it_is_the_toy_preset():
   assert config_of('--preset', 'pretrained') == config.PRESETS['pretrained']
 
 
-def other_value(flag):
-  return {int: 8, float: 0.25}[flag.type]
-
-
 @pytest.mark.parametrize('flag', flags.CONFIG_FLAGS, ids=lambda flag: flag.name)
 def test_every_flag_sets_its_fields_and_no_other(flag):
-  value = other_value(flag)
+  value = {int: 8, float: 0.25, str: 'none'}[flag.type]
   toy, found = config.PRESETS['toy'], config_of('--' + flag.name.replace('_', '-'), value)
   changed = [line.split(':')[0] for line in config.differences(toy, found)]
   assert flag.fields and set(changed) <= set(flag.fields)

@@ -69,45 +69,56 @@ def test_the_loss_falls(tiny_run):
     assert np.mean(values[-5:]) < 0.6 * np.mean(values[:2])
 
 
-class Interrupted(Exception):
+class Crash(Exception):
   pass
 
 
-WHOLE = dict(changes=WITH_NOISE, training_steps=5, checkpoint_steps=2, keep_checkpoints=2)
+def interrupt(monkeypatch, number, error, mesh_set, path):
+  """Trains as `whole_run` until an error after step `number`, before its loss is written."""
+  advance = train.cli.Progress.advance
+
+  def failing(progress, values):
+    advance(progress, values)
+    if progress._step == number:
+      raise error
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train.cli.Progress, 'advance', failing)
+    with pytest.raises(type(error)):
+      run_training(mesh_set, path, **WHOLE)
+
+
+WHOLE = dict(changes=WITH_NOISE, training_steps=6, checkpoint_steps=2, keep_checkpoints=2)
 
 
 @pytest.fixture(scope='module')
 def whole_run(mesh_set, tmp_path_factory):
-  """(folder, TrainingResult) of 5 steps with dropout and shifts."""
+  """(folder, TrainingResult) of 6 steps with dropout and shifts."""
   path = tmp_path_factory.mktemp('training') / 'whole'
   return path, run_training(mesh_set, path, **WHOLE)
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     mesh_set, whole_run, tmp_path, monkeypatch):
-  """Interrupted in step 4 of 5, after the checkpoint of step 2 (so step 3 is done twice).
+  """A crash in step 4 leaves the checkpoint of step 2, Ctrl-C in step 3 then one of its own.
 
-  The checkpoint of step 2 is one of those of which the last 2 stay.
+  Both are among those of which the last 2 stay.
   """
   whole_path, whole = whole_run
-  with monkeypatch.context() as patch:
-    def interrupt(number, unused_losses, write=train.cli.Progress.advance):
-      if number._step == 3:
-        raise Interrupted
-      write(number, unused_losses)
-    patch.setattr(train.cli.Progress, 'advance', interrupt)
-    with pytest.raises(Interrupted):
-      run_training(mesh_set, tmp_path / 'parts', **WHOLE)
-  assert steps_in(tmp_path / 'parts') == [2]
-  continued = run_training(mesh_set, tmp_path / 'parts', **WHOLE)
-  assert steps_in(whole_path) == steps_in(tmp_path / 'parts') == [4, 5]
-  names = os.listdir(str(tmp_path / 'parts' / 'checkpoints'))
-  assert not [name for name in names if name.startswith('model-2')]
-  for number in (4, 5):
-    assert_equal_arrays(weights(whole_path, number), weights(tmp_path / 'parts', number))
+  path = tmp_path / 'parts'
+  interrupt(monkeypatch, 4, Crash(), mesh_set, path)
+  assert steps_in(path) == [2]
+  interrupt(monkeypatch, 3, KeyboardInterrupt(), mesh_set, path)
+  assert steps_in(path) == [2, 3]
+  continued = run_training(mesh_set, path, **WHOLE)
+  assert steps_in(whole_path) == steps_in(path) == [4, 6]
+  names = os.listdir(str(path / 'checkpoints'))
+  assert not [name for name in names if name.startswith(('model-2', 'model-3'))]
+  for number in (4, 6):
+    assert_equal_arrays(weights(whole_path, number), weights(path, number))
   assert continued.evaluation == whole.evaluation
   expected = scalars(whole_path)
-  assert len(expected) == 10 and set(scalars(tmp_path / 'parts')) == set(expected)
+  assert len(expected) == 12 and set(scalars(path)) == set(expected)
 
 
 def test_another_seed_gives_another_run(mesh_set, whole_run, tmp_path):
@@ -182,7 +193,8 @@ def randomize(session, variables):
 def test_two_adams_as_published(mesh_set):
   """Every variable of both models, against Adam (Kingma and Ba, algorithm 1) in numpy."""
   settings = config.TrainingConfig(
-      learning_rate=0.01, learning_rate_decay='none', adam_beta1=0.8, adam_beta2=0.9, adam_epsilon=1e-3)
+      learning_rate=0.01, learning_rate_decay='none', adam_beta1=0.8, adam_beta2=0.9,
+      adam_epsilon=1e-3)
   with tf.Graph().as_default(), tf.Session() as session:
     models = checkpoint.build_models(tiny.run_config())
     training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings)
