@@ -195,12 +195,9 @@ class FaceModel(Model):
     check_rank(mask, 2, 'vertices_mask')
     embedded = self._embed_vertices(weights, vertices) * mask[..., None]
     if 'vertices_segments' in batch:
+      embedded += _special_slots(weights.special, batch['vertices_special'])
       segments = tf.convert_to_tensor(batch['vertices_segments'])
       bias = segment_bias(segments, segments)
-      # Slots of vertices are 0, which is no row of one_hot.
-      slots = tf.one_hot(tf.convert_to_tensor(batch['vertices_special']) - 1,
-                         NUM_SPECIAL_FACE_TOKENS)
-      embedded += dense(slots, DenseWeights(weights.special[0]))
     else:
       special = repeat_rows(weights.special, shape_of(vertices)[0])
       embedded = tf.concat([special, embedded], axis=1)
@@ -238,6 +235,16 @@ class FaceModel(Model):
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
         empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
+
+
+def _special_slots(special, kinds):
+  """The special vectors [1, 2, D] in their slots of a packed batch, 0 in those of vertices.
+
+  Args:
+    special: of STOP and NEW_FACE.
+    kinds: int32 [B, S], 1 STOP, 2 NEW_FACE, 0 else, for which one_hot has no place.
+  """
+  return dense(tf.one_hot(kinds - 1, NUM_SPECIAL_FACE_TOKENS), DenseWeights(special[0]))
 
 
 def faces_from_tokens(decoded):
