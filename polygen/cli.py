@@ -16,7 +16,6 @@ Importing this module does not load TensorFlow, so `--help` answers at once.
 import argparse
 import contextlib
 import logging
-import math
 import os
 import sys
 import time
@@ -137,13 +136,13 @@ def add_seed_flag(parser, default, text):
   parser.add_argument('--seed', type=seed, default=default, metavar='N', help=text)
 
 
-def _number(kind, is_legal, text):
-  """A flag type: `kind` parses, `is_legal` tests, `text` completes 'must be ...'."""
+def _whole_number(is_legal, text):
+  """A flag type: `is_legal` tests the number, `text` completes 'must be ...'."""
   def parse(argument):
     try:
-      value = kind(argument)
-      legal = math.isfinite(value) and is_legal(value)
-    except (ValueError, OverflowError):
+      value = int(argument)
+      legal = is_legal(value)
+    except ValueError:
       legal = False
     if not legal:
       raise argparse.ArgumentTypeError('must be {}, not {!r}'.format(text, argument))
@@ -151,12 +150,9 @@ def _number(kind, is_legal, text):
   return parse
 
 
-positive_int = _number(int, lambda value: value > 0, 'a positive whole number')
-nonnegative_int = _number(int, lambda value: value >= 0, 'a whole number, 0 or more')
-positive_float = _number(float, lambda value: value > 0, 'a positive number')
-probability = _number(float, lambda value: 0 < value <= 1, 'a number above 0 and at most 1')
-seed = _number(int, lambda value: 0 <= value <= MAX_SEED,
-               'a whole number from 0 to {}'.format(MAX_SEED))
+positive_int = _whole_number(lambda value: value > 0, 'a positive whole number')
+seed = _whole_number(lambda value: 0 <= value <= MAX_SEED,
+                     'a whole number from 0 to {}'.format(MAX_SEED))
 
 
 class Progress:

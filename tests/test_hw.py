@@ -97,14 +97,6 @@ def test_session_config_of_each_device():
     assert options.auto_mixed_precision == options.OFF
 
 
-def test_session_config_threads():
-  precision = hw.parse_precision('float32', CPU)
-  config = hw.session_config(CPU, precision, inter_op_threads=2, intra_op_threads=1)
-  assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (2, 1)
-  config = hw.session_config(CPU, precision)
-  assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (0, 0)
-
-
 def test_a_session_runs_on_the_chosen_device():
   device = hw.choose_device('cpu')
   with tf.Graph().as_default():
