@@ -55,4 +55,4 @@ def draw(logits, uniform):
   possible = probabilities > 0
   total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
   reached = possible & (cumulative > (uniform * total)[:, None])
-  return tf.argmax(tf.cast(reached, tf.int32), axis=-1, output_type=tf.int32)
+  return tf.argmax(tf.cast(reached, tf.float32), axis=-1, output_type=tf.int32)
