@@ -54,6 +54,18 @@ def process_mesh(vertices, faces, bits):
   return canonical_mesh(points, faces)
 
 
+def plan_rows(lengths, cost):
+  """The cheapest of all numbers of rows, each filled longest first into the emptiest row."""
+  plans = []
+  for num_rows in range(1, len(lengths) + 1):
+    rows = [[] for _ in range(num_rows)]
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+      min(rows, key=lambda row: sum(lengths[i] for i in row)).append(number)
+    plans.append(rows)
+  return min(plans, key=lambda rows: cost(
+      len(rows), max(sum(lengths[number] for number in row) for row in rows)))
+
+
 def vertex_tokens(points):
   return [q + 1 for x, y, z in points for q in (z, y, x)] + [0]
 

@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import naive
 import randomise
 from polygen import data
 from polygen.config import TransformerConfig
@@ -13,7 +14,7 @@ from polygen.models import FaceModel, VertexModel
 from polygen.training.losses import batch_losses
 
 relaxed = settings(deadline=None, max_examples=50)
-lengths_lists = st.lists(st.integers(1, 500), min_size=1, max_size=12)
+lengths_lists = st.lists(st.integers(1, 500), min_size=1, max_size=40)
 TINY = TransformerConfig(hidden_size=16, fc_size=32, num_heads=2, num_layers=2, dropout_rate=0.)
 
 
@@ -29,6 +30,21 @@ def test_rows_hold_every_sequence_once_and_cost_no_more_than_padding(lengths):
   assert all(rows)
   longest = max(sum(lengths[number] for number in row) for row in rows)
   assert cost(len(rows), longest) <= cost(len(lengths), max(lengths))
+
+
+@relaxed
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=packing.MAX_ROW_COUNTS))
+def test_rows_of_small_batches_are_those_of_the_naive_twin(lengths):
+  assert packing.plan_rows(lengths) == naive.plan_rows(lengths, cost)
+
+
+@pytest.mark.parametrize('lengths', [
+    [25, 193, 100, 127], [30, 226, 161, 320], [200 + i % 60 for i in range(100)],
+    [20 + 13 * i % 480 for i in range(100)], [20 + 4000 // i for i in range(1, 101)]])
+def test_rows_cost_little_more_than_those_of_the_naive_twin(lengths):
+  costs = [cost(len(rows), max(sum(lengths[number] for number in row) for row in rows))
+           for rows in (packing.plan_rows(lengths), naive.plan_rows(lengths, cost))]
+  assert costs[1] <= costs[0] <= 1.1 * costs[1]
 
 
 def test_the_toy_batch_is_mostly_real_tokens():

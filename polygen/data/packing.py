@@ -10,12 +10,16 @@ the whole batch row:
     segments     1      1     1  1  1     2      2     2  2  2  2     0
     face token   0      1     2  3  4     5      6     7  8  9  10
 """
+import heapq
+
 import numpy as np
 
 from .. import tokens
 
 # Attention over this many keys costs about as much as the rest of a layer of hidden size 128.
 DENSE_COST = 768
+
+MAX_ROW_COUNTS = 16
 
 _INT, _FLOAT = (np.int32, (None, None)), (np.float32, (None, None))
 
@@ -37,8 +41,8 @@ PACKED_SPEC = {
 def plan_rows(lengths):
   """Spreads sequences over rows so that the batch is cheap to compute.
 
-  For every number of rows the longest sequences are placed first, each into the emptiest row; the
-  number with the least cost rows * length * (DENSE_COST + length) is taken.
+  For some numbers of rows the longest sequences are placed first, each into the emptiest row; the
+  plan with the least cost rows * length * (DENSE_COST + length) is taken.
 
   Args:
     lengths: ints, one per sequence.
@@ -48,17 +52,31 @@ def plan_rows(lengths):
   """
   longest_first = sorted(range(len(lengths)), key=lambda number: -lengths[number])
   best, best_cost = None, None
-  for num_rows in range(1, len(lengths) + 1):
-    rows, filled = [[] for _ in range(num_rows)], [0] * num_rows
+  for num_rows in _row_counts(lengths):
+    rows, filled = [[] for _ in range(num_rows)], [(0, row) for row in range(num_rows)]
     for number in longest_first:
-      emptiest = filled.index(min(filled))
+      tokens_there, emptiest = filled[0]
       rows[emptiest].append(number)
-      filled[emptiest] += lengths[number]
-    length = max(filled)
+      heapq.heapreplace(filled, (tokens_there + lengths[number], emptiest))
+    length, _ = max(filled)
     cost = num_rows * length * (DENSE_COST + length)
     if best is None or cost < best_cost:
       best, best_cost = rows, cost
   return best
+
+
+def _row_counts(lengths):
+  """At most MAX_ROW_COUNTS numbers of rows, ascending: all, or some around the likely best one.
+
+  That one makes the rows about as long as the longest sequence. One row per sequence is always
+  among them, so packing never costs more than padding.
+  """
+  if len(lengths) <= MAX_ROW_COUNTS:
+    return list(range(1, len(lengths) + 1))
+  likely = sum(lengths) / max(lengths)
+  fewest, most = max(1, int(likely / 2)), min(len(lengths), int(2 * likely))
+  spread = np.linspace(fewest, most, MAX_ROW_COUNTS - 1).astype(int).tolist()
+  return sorted({len(lengths), *spread})
 
 
 def pack_vertex_examples(examples, labels):
