@@ -45,6 +45,9 @@ class RunFolder:
       ValueError: its config cannot be read.
     """
     if not os.path.isfile(self.config_path):
+      if self.checkpoint_prefixes():
+        raise FileNotFoundError('{} is missing: restore it, the checkpoints of the run cannot be '
+                                'used without it'.format(self.config_path))
       raise FileNotFoundError(
           '{} is not a run folder: it has no config.json; train one with '
           'python -m polygen.train --output_path {}'.format(self.path, self.path))
@@ -140,13 +143,14 @@ def restore_deepmind(session, model, checkpoint_prefix):
   Args:
     session: tf.Session.
     model: VertexModel or FaceModel.
-    checkpoint_prefix: path of the checkpoint without `.index`.
+    checkpoint_prefix: path of the checkpoint without `.index`, a string or os.PathLike.
 
   Raises:
     CheckpointError: a variable is missing from the checkpoint or has another shape, or the
       checkpoint has weights that the model lacks; every one is named. Or it is damaged.
     FileNotFoundError: no such checkpoint.
   """
+  checkpoint_prefix = os.fspath(checkpoint_prefix)
   if not os.path.exists(checkpoint_prefix + '.index'):
     raise FileNotFoundError('no checkpoint at {}: give the path without .index'.format(
         checkpoint_prefix))

@@ -8,11 +8,13 @@ import json
 import math
 from typing import Tuple
 
+from . import tokens
+
 CONDITIONS = ('none', 'class')
 LEARNING_RATE_DECAYS = ('none', 'cosine')
 
 MAX_TRAINING_SEED = 2 ** 31 - 1  # an int32 inside the graph
-MAX_QUANTIZATION_BITS = 16
+MIN_TEMPERATURE = 1e-6  # logits divided by less are too large for float32
 
 
 def _require_positive(config, *names):
@@ -22,9 +24,9 @@ def _require_positive(config, *names):
 
 
 def _require_bits(bits):
-  if not 1 <= bits <= MAX_QUANTIZATION_BITS:
+  if not 1 <= bits <= tokens.MAX_QUANTIZATION_BITS:
     raise ValueError('quantization_bits must lie between 1 and {}, not {}'.format(
-        MAX_QUANTIZATION_BITS, bits))
+        tokens.MAX_QUANTIZATION_BITS, bits))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +148,9 @@ class SamplingConfig:
   top_p: float = 0.95
 
   def __post_init__(self):
-    if not 0 < self.temperature < math.inf:
-      raise ValueError('temperature must be a positive number, not {}; top_k 1 is greedy'.format(
-          self.temperature))
+    if not MIN_TEMPERATURE <= self.temperature < math.inf:
+      raise ValueError('temperature must be a number of at least {:g}, not {}; top_k 1 is greedy'
+                       .format(MIN_TEMPERATURE, self.temperature))
     if self.top_k < 0:
       raise ValueError('top_k must be at least 0 (0 switches it off), not {}'.format(self.top_k))
     if not 0 < self.top_p <= 1:
@@ -160,12 +162,14 @@ class RunConfig:
   """All that a run folder must know to be trained further and sampled from.
 
   `classes` are the class names in the order of their ids; empty in a run without classes.
+  `data_digest` tells whether a continued run has the same meshes.
   """
   vertex_model: VertexModelConfig
   face_model: FaceModelConfig
   training: TrainingConfig = TrainingConfig()
   sampling: SamplingConfig = SamplingConfig()
   classes: Tuple[str, ...] = ()
+  data_digest: str = ''
 
   def __post_init__(self):
     bits = self.vertex_model.quantization_bits, self.face_model.quantization_bits

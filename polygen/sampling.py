@@ -59,7 +59,7 @@ class Sampler:
                'top_p': sampling.top_p, 'only_return_complete': False}
     vertices = vertex_model.sample(
         batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
-        **drawing)
+        static_batch=True, **drawing)
     faces = face_model.sample(
         dict(vertices, class_label=self._labels), noise=self._noise[1], **drawing)
     self._outputs = {

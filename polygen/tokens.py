@@ -26,6 +26,8 @@ FACE_NOISE_STREAM = 1
 # to this share of a bin has moved it: the centre of every mesh is such a tie.
 QUANTIZATION_TIE_MARGIN = 1e-3
 
+MAX_QUANTIZATION_BITS = 16
+
 COORDINATES_PER_VERTEX = 3
 MIN_FACE_CORNERS = 3
 

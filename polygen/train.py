@@ -102,7 +102,7 @@ def _train(session, run, mesh_set, start_time):
         writer.write(number, {'loss/vertices': losses.vertices, 'loss/faces': losses.faces})
 
     def save(number):
-      saver.save(session, run.folder.checkpoint_prefix(), number)
+      saver.save(session, run.folder.checkpoint_prefix(), number, write_meta_graph=False)
 
     try:
       step_time = loop.train(session, training, run.start_step, config.training_steps, on_step, [
@@ -110,7 +110,10 @@ def _train(session, run, mesh_set, start_time):
           loop.Hook(config.sample_steps,
                     lambda number: samples.draw(session, number, progress.write))])
     except KeyboardInterrupt:
-      save(session.run(training.global_step))
+      done = session.run(training.global_step)
+      if done > run.start_step:
+        save(done)
+        progress.write('Stopped after step {}; the same command continues'.format(done))
       raise
     finally:
       writer.close()
@@ -194,7 +197,9 @@ def main(argv=None):
     mesh_set = data.load_mesh_set(
         args.data_path, run_config.vertex_model.quantization_bits,
         run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length)
-    run_config = with_classes(run_config, mesh_set, args.condition == 'class')
+    run_config = config_lib.replace_fields(
+        with_classes(run_config, mesh_set, args.condition == 'class'),
+        {'data_digest': mesh_set.digest})
     device = hw.choose_device(args.device)
     precision = hw.parse_precision(args.precision_mode, device)
     from .training.continuing import open_run

@@ -1,5 +1,6 @@
 """Laws of polygen.checkpoint: DeepMind's weights, and the run folder."""
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -69,6 +70,14 @@ def test_weights_are_restored_and_optimizer_slots_ignored(make, memory_efficient
   lines = capsys.readouterr().out.splitlines()
   assert len(lines) == 1 and prefix in lines[0]
   assert 'ignored {} entries'.format(2 * len(found) + 3) in lines[0]
+
+
+def test_a_prefix_may_be_a_path(tmp_path):
+  prefix, expected = save(vertex_model(), tmp_path)
+  found = restored(vertex_model(), pathlib.Path(prefix))
+  assert found.keys() == expected.keys()
+  for name in found:
+    np.testing.assert_array_equal(found[name], expected[name], name)
 
 
 def error_of(model, prefix):
@@ -177,6 +186,16 @@ def test_checkpoints_are_found_by_step(tmp_path):
   assert folder.checkpoint_prefixes() == [prefix + '-9', prefix + '-20', prefix + '-100']
   assert folder.latest_checkpoint() == folder.require_checkpoint() == prefix + '-100'
   assert checkpoint.checkpoint_step(folder.latest_checkpoint()) == 100
+
+
+def test_a_missing_config_is_named(tmp_path):
+  folder = checkpoint.RunFolder(str(tmp_path))
+  with pytest.raises(FileNotFoundError, match='not a run folder.*polygen.train'):
+    folder.read_config()
+  open(folder.checkpoint_prefix() + '-5.index', 'w').close()
+  with pytest.raises(FileNotFoundError, match='config.json is missing') as caught:
+    folder.read_config()
+  assert 'train one' not in str(caught.value) and '\n' not in str(caught.value)
 
 
 def test_unused_path(tmp_path):

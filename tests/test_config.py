@@ -143,10 +143,11 @@ BAD_VALUES = [
     ('training.learning_rate', float('inf')),
     ('training.adam_beta1', 1.), ('training.adam_beta2', -0.1), ('training.adam_epsilon', 0.),
     ('training.seed', -1), ('training.seed', 2 ** 31), ('sampling.temperature', 0.),
+    ('sampling.temperature', 9e-7), ('sampling.temperature', float('inf')),
     ('sampling.temperature', float('nan')), ('sampling.top_k', -1), ('sampling.top_p', 0.),
     ('sampling.top_p', 2.), ('vertex_model.decoder_config.num_heads', 3),
     ('vertex_model.decoder_config.dropout_rate', 1.), ('vertex_model.quantization_bits', 0),
-    ('vertex_model.quantization_bits', 40), ('face_model.decoder_config.hidden_size', 64),
+    ('vertex_model.quantization_bits', 17), ('face_model.decoder_config.hidden_size', 64),
     ('face_model.max_seq_length', 0)]
 
 
@@ -158,6 +159,10 @@ def test_a_bad_value_is_named_with_its_place(path, value):
   assert ('RUN.' + path).startswith(place + '.') and place != 'RUN'
   assert path.rpartition('.')[2] in words
   assert '\n' not in str(caught.value)
+
+
+def test_the_least_temperature_is_legal():
+  assert config.SamplingConfig(temperature=config.MIN_TEMPERATURE).temperature == 1e-6
 
 
 def test_both_models_have_the_same_bits():

@@ -58,7 +58,7 @@ def test_the_toy_batch_is_mostly_real_tokens():
 
 def unpack(part, keys):
   """{key: list of the arrays of each segment}, in no particular order."""
-  segments = part['segments']
+  segments = part['packed_segments']
   return [{key: part[key][row][segments[row] == segment] for key in keys}
           for row in range(len(segments)) for segment in range(1, segments[row].max() + 1)]
 
@@ -68,24 +68,25 @@ def test_every_example_is_packed_unchanged():
   labels = mesh_set.labels
   batch = data.make_packed_batch(
       mesh_set.meshes, labels, [(0, i) for i in range(4)], 0, shuffle_vertices=False)
-  vertex = unpack(batch['vertex'], ['vertices_flat', 'positions', 'class_label'])
+  vertex = unpack(batch['vertex'], ['vertices_flat', 'packed_positions', 'class_label'])
   assert len(vertex) == 4
   for example in vertex:
     label = example['class_label'][0]
     mesh = mesh_set.meshes[list(labels).index(label)]
     np.testing.assert_array_equal(
         example['vertices_flat'], data.flatten_vertices(mesh['vertices']))
-    np.testing.assert_array_equal(example['positions'], np.arange(len(example['positions'])))
+    positions = example['packed_positions']
+    np.testing.assert_array_equal(positions, np.arange(len(positions)))
     assert (example['class_label'] == label).all()
   face = batch['face']
   seen = set()
-  for row, segments in enumerate(face['segments']):
+  for row, segments in enumerate(face['packed_segments']):
     for segment in range(1, segments.max() + 1):
-      here, slots = segments == segment, face['vertices_segments'][row] == segment
+      here, slots = segments == segment, face['packed_vertices_segments'][row] == segment
       label = face['class_label'][row][here][0]
       mesh = mesh_set.meshes[list(labels).index(label)]
       np.testing.assert_array_equal(face['faces'][row][here] - slots.argmax(), mesh['faces'])
-      np.testing.assert_array_equal(face['vertices_special'][row][slots][:3], [1, 2, 0])
+      np.testing.assert_array_equal(face['packed_vertices_special'][row][slots][:3], [1, 2, 0])
       np.testing.assert_array_equal(
           face['vertices'][row][slots][2:], data.dequantize_verts(mesh['vertices']))
       seen.add(label)

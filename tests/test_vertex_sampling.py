@@ -68,9 +68,17 @@ def test_shapes_and_types(sampling):
   for key, dtype in KEYS.items():
     assert outputs[key].dtype == dtype
     assert outputs[key].shape == (NUM_SAMPLES,) + shapes[key]
-    assert sampling.raw[key].shape.as_list()[0] == NUM_SAMPLES
+    assert sampling.raw[key].shape.as_list()[0] is None
     assert sampling.complete[key].shape.as_list()[0] is None
   assert set(outputs) == set(KEYS) | {'class_label'}
+
+
+def test_fewer_rows_may_be_fed_in_place_of_samples(sampling):
+  vertices = np.zeros([2, LENGTH, 3], np.float32)
+  with sampling.session.graph.as_default():
+    moved = sampling.raw['vertices'] + 1
+  fed = sampling.session.run(moved, {sampling.raw['vertices']: vertices})
+  assert (fed == np.ones([2, LENGTH, 3])).all()
 
 
 def test_a_call_adds_no_variable(sampling):

@@ -10,6 +10,7 @@ Where a folder has both, each flat file is still a class by its stem and each su
 its name (a file chair.obj beside chair/ joins that class). Hidden files and folders are ignored,
 and so are subfolders without OBJ files.
 """
+import hashlib
 import os
 from typing import NamedTuple, Tuple
 
@@ -19,6 +20,7 @@ from . import shapes
 from . import transforms
 
 MESH_FOLDER = 'meshes'
+DIGEST_LENGTH = 16
 
 
 class MeshSet(NamedTuple):
@@ -28,6 +30,16 @@ class MeshSet(NamedTuple):
   names: Tuple[str, ...]     # paths relative to the folder, with '/', sorted
   classes: Tuple[str, ...]   # sorted
   flat: bool                 # some file lies directly in the folder
+
+  @property
+  def digest(self):
+    """A short text that differs if any vertex, face or label does."""
+    digest = hashlib.sha256(np.asarray(self.labels, np.int32).tobytes())
+    for mesh in self.meshes:
+      for key in ('vertices', 'faces'):
+        array = np.asarray(mesh[key], np.int32)
+        digest.update(np.array(array.shape, np.int32).tobytes() + array.tobytes())
+    return digest.hexdigest()[:DIGEST_LENGTH]
 
 
 def find_data(data_path=None):

@@ -27,13 +27,13 @@ _INT, _FLOAT = (np.int32, (None, None)), (np.float32, (None, None))
 PACKED_SPEC = {
     'vertex': {
         'vertices_flat': _INT, 'vertices_flat_mask': _FLOAT,
-        'segments': _INT, 'positions': _INT, 'class_label': _INT,
+        'packed_segments': _INT, 'packed_positions': _INT, 'class_label': _INT,
     },
     'face': {
         'faces': _INT, 'faces_mask': _FLOAT,
-        'segments': _INT, 'positions': _INT, 'class_label': _INT,
+        'packed_segments': _INT, 'packed_positions': _INT, 'class_label': _INT,
         'vertices': (np.float32, (None, None, tokens.COORDINATES_PER_VERTEX)),
-        'vertices_mask': _FLOAT, 'vertices_segments': _INT, 'vertices_special': _INT,
+        'vertices_mask': _FLOAT, 'packed_vertices_segments': _INT, 'packed_vertices_special': _INT,
     },
 }
 
@@ -87,8 +87,8 @@ def pack_vertex_examples(examples, labels):
     labels: class of each.
 
   Returns:
-    dict of arrays [rows, length]: vertices_flat, segments, positions, class_label int32,
-    vertices_flat_mask float32.
+    dict of arrays [rows, length]: vertices_flat, packed_segments, packed_positions, class_label
+    int32, vertices_flat_mask float32.
   """
   lengths = [len(example['vertices_flat']) for example in examples]
   return _pack(plan_rows(lengths), lengths, {
@@ -106,9 +106,9 @@ def pack_face_examples(examples, labels):
     labels: class of each.
 
   Returns:
-    dict of arrays [rows, length]: faces, segments, positions, class_label int32, faces_mask
-    float32; and [rows, slots]: vertices float32 [rows, slots, 3], vertices_mask float32,
-    vertices_segments, vertices_special int32.
+    dict of arrays [rows, length]: faces, packed_segments, packed_positions, class_label int32,
+    faces_mask float32; and [rows, slots]: vertices float32 [rows, slots, 3], vertices_mask float32,
+    packed_vertices_segments, packed_vertices_special int32.
   """
   lengths = [len(example['faces']) for example in examples]
   slots = [len(example['vertices']) + tokens.NUM_SPECIAL_FACE_TOKENS for example in examples]
@@ -117,8 +117,9 @@ def pack_face_examples(examples, labels):
   vertices = _pack(rows, slots, {
       'vertices': [_behind_special(example['vertices']) for example in examples],
       'vertices_mask': [_behind_special(example['vertices_mask']) for example in examples],
-      'vertices_special': [np.append(special, np.zeros(len(example['vertices']))).astype(np.int32)
-                  for example in examples]})
+      'packed_vertices_special': [
+          np.append(special, np.zeros(len(example['vertices']))).astype(np.int32)
+          for example in examples]})
   first_slots = _first_places(rows, slots)
   packed = _pack(rows, lengths, {
       'faces': [example['faces'] + first for example, first in zip(examples, first_slots)],
@@ -126,7 +127,8 @@ def pack_face_examples(examples, labels):
       'class_label': [np.full(length, label, np.int32)
                       for length, label in zip(lengths, labels)]})
   return dict(packed, vertices=vertices['vertices'], vertices_mask=vertices['vertices_mask'],
-              vertices_segments=vertices['segments'], vertices_special=vertices['vertices_special'])
+              packed_vertices_segments=vertices['packed_segments'],
+              packed_vertices_special=vertices['packed_vertices_special'])
 
 
 def _behind_special(values):
@@ -144,17 +146,18 @@ def _first_places(rows, lengths):
 
 def _pack(rows, lengths, columns):
   """Arrays [rows, longest row, ...] of {name: one array per sequence}, segments and positions."""
-  columns = dict(columns, positions=[np.arange(length, dtype=np.int32) for length in lengths])
+  columns = dict(columns, packed_positions=[
+      np.arange(length, dtype=np.int32) for length in lengths])
   length = max(sum(lengths[number] for number in row) for row in rows)
   packed = {name: np.zeros((len(rows), length) + arrays[0].shape[1:], arrays[0].dtype)
             for name, arrays in columns.items()}
-  packed['segments'] = np.zeros((len(rows), length), np.int32)
+  packed['packed_segments'] = np.zeros((len(rows), length), np.int32)
   for place, row in enumerate(rows):
     start = 0
     for segment, number in enumerate(row, 1):
       here = slice(start, start + lengths[number])
       for name, arrays in columns.items():
         packed[name][place, here] = arrays[number]
-      packed['segments'][place, here] = segment
+      packed['packed_segments'][place, here] = segment
       start += lengths[number]
   return packed

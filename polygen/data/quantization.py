@@ -7,9 +7,6 @@ import numpy as np
 
 from .. import tokens
 
-# Vertex tokens are int32 and float32 coordinates have 24 significant bits.
-MAX_QUANTIZATION_BITS = 20
-
 
 def quantize_verts(verts, n_bits=8):
   """Nearest bin of each coordinate, ties down; int32 of the same shape.
@@ -39,6 +36,6 @@ def dequantize_verts(verts, n_bits=8, add_noise=False, rng=None):
 
 
 def _check_bits(n_bits):
-  if not 1 <= n_bits <= MAX_QUANTIZATION_BITS:
-    raise ValueError(
-        f'quantization bits must lie between 1 and {MAX_QUANTIZATION_BITS}, not {n_bits}')
+  if not 1 <= n_bits <= tokens.MAX_QUANTIZATION_BITS:
+    raise ValueError('quantization bits must lie between 1 and {}, not {}'.format(
+        tokens.MAX_QUANTIZATION_BITS, n_bits))

@@ -1,4 +1,4 @@
-"""Key-value caches of cached decoding: fixed length, written at an index, returned, never mutated."""
+"""Key-value caches of decoding: fixed length, written at an index, returned, never mutated."""
 import tensorflow.compat.v1 as tf
 
 from .attention import KeyValues

@@ -1,5 +1,4 @@
 """Masks as additive biases of attention scores and logits: 0 where allowed, MASKED elsewhere."""
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 # Finite in float16, and its exponential is exactly 0 in every float type.
@@ -23,15 +22,8 @@ def segment_bias(query_segments, key_segments):
 
 
 def causal_bias(length, segments=None):
-  """Bias [1, 1, T, T]: position t attends to positions <= t; [B, 1, T, T] within segments [B, T].
-
-  A constant if T is an int and there are no segments.
-  """
-  if isinstance(length, int):
-    allowed = np.tril(np.ones([length, length], np.float32))
-    causal = tf.constant((1 - allowed) * MASKED)[None, None]
-  else:
-    causal = bias_from_mask(tf.matrix_band_part(tf.ones([length, length]), -1, 0))[None, None]
+  """Bias [1, 1, T, T]: position t attends to those <= t; [B, 1, T, T] within segments [B, T]."""
+  causal = bias_from_mask(tf.matrix_band_part(tf.ones([length, length]), -1, 0))[None, None]
   return causal if segments is None else tf.minimum(causal, segment_bias(segments, segments))
 
 

@@ -3,7 +3,7 @@ import tensorflow.compat.v1 as tf
 
 
 def shape_of(x):
-  """The shape of a tensor of known rank: a list of ints, with scalar int32 tensors where unknown."""
+  """The shape of a tensor of known rank: a list of ints, scalar int32 tensors where unknown."""
   dynamic = tf.shape(x)
   return [dynamic[axis] if size is None else size for axis, size in enumerate(x.shape.as_list())]
 

@@ -28,8 +28,11 @@ class Model:
       self._weights()
 
   def _weights(self):
-    """Every variable of the model, read as a tensor."""
+    """Every variable of the model, read as a tensor; `context` is that of `context_weights`."""
     raise NotImplementedError
+
+  def _context(self, weights, batch):
+    return context_embedding(weights.context, self.config.class_conditional, batch)
 
 
 def training_dropout(config, is_training, seed, stack=0):
@@ -71,8 +74,8 @@ def sequence_layout(batch, tokens, most, name, limit_name):
   """Where the tokens [B, T] of a batch stand in their sequences.
 
   Args:
-    batch: dict; packed (data/packing.py) with positions and segments int32 [B, T], else one
-      sequence per row.
+    batch: dict; packed (data/packing.py) with packed_positions and packed_segments int32 [B, T],
+      else one sequence per row.
     tokens: int32 [B, T].
     most: tokens that a sequence may have.
     name, limit_name: of the tokens and of the argument that sets the limit, for the error.
@@ -83,8 +86,9 @@ def sequence_layout(batch, tokens, most, name, limit_name):
   Raises:
     ValueError: the sequences are known to be too long.
   """
-  if 'segments' in batch:
-    return tf.convert_to_tensor(batch['positions']), tf.convert_to_tensor(batch['segments'])
+  if 'packed_segments' in batch:
+    return (tf.convert_to_tensor(batch['packed_positions']),
+            tf.convert_to_tensor(batch['packed_segments']))
   length = shape_of(tokens)[1]
   if isinstance(length, int) and length > most:
     raise ValueError('{} has {} tokens, but {} allows {}'.format(name, length, limit_name, most))
@@ -145,13 +149,17 @@ def sample_length(requested, limit, limit_name):
 def repeat_context(context, num_samples):
   """The context for `num_samples` rows: its batch size must be that, or 1, which is repeated.
 
+  Args:
+    context: dict of tensors.
+    num_samples: int or int32 scalar tensor.
+
   Raises:
     ValueError: another static batch size. An unknown one is checked when the graph runs.
   """
   def repeated(x):
     x = tf.convert_to_tensor(x)
     batch, *rest = shape_of(x)
-    if isinstance(batch, int):
+    if isinstance(batch, int) and isinstance(num_samples, int):
       if batch not in (1, num_samples):
         raise ValueError('num_samples is {} but the context has a batch size of {}; it must be '
                          'equal, or 1'.format(num_samples, batch))
@@ -161,6 +169,13 @@ def repeat_context(context, num_samples):
         message='the batch size of the context must be num_samples or 1')
     with tf.control_dependencies([matches]):
       rows = tf.range(num_samples) % batch
-    return tf.ensure_shape(tf.gather(x, rows), [num_samples] + x.shape.as_list()[1:])
+    rows_known = num_samples if isinstance(num_samples, int) else None
+    return tf.ensure_shape(tf.gather(x, rows), [rows_known] + x.shape.as_list()[1:])
 
   return {key: repeated(x) for key, x in (context or {}).items()}
+
+
+def feedable(outputs):
+  """The same values under an unknown batch size, so that fewer rows may be fed in their place."""
+  return {key: tf.placeholder_with_default(x, [None] + x.shape.as_list()[1:])
+          for key, x in outputs.items()}

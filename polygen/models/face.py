@@ -24,8 +24,9 @@ from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_v
                                   transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
-from .base import (Model, checked_drawing, context_embedding, context_weights, keep_complete,
-                   previous, repeat_rows, sample_length, sequence_layout, training_dropout)
+from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
+                   previous, repeat_context, repeat_rows, sample_length, sequence_layout,
+                   training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import quantize
 
@@ -96,8 +97,9 @@ class FaceModel(Model):
     Args:
       batch: dict with vertices float32 [B, V, 3] in [-0.5, 0.5], vertices_mask float32 [B, V],
         faces int32 [B, T] and, if class_conditional, class_label int32 [B]. Other keys are
-        ignored. A packed batch (data/packing.py) also has segments, positions and class_label
-        int32 [B, T] of each token, vertices_segments and vertices_special int32 [B, V].
+        ignored. A packed batch (data/packing.py) also has packed_segments, packed_positions and
+        class_label int32 [B, T] of each token, and packed_vertices_segments and
+        packed_vertices_special int32 [B, V].
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
 
@@ -146,6 +148,8 @@ class FaceModel(Model):
     steps = sample_length(max_sample_length, self.config.max_seq_length, 'max_seq_length')
     context = {key: tf.convert_to_tensor(value) for key, value in context.items()}
     num_samples = shape_of(context['vertices'])[0]
+    if self.config.class_conditional:
+      context.update(repeat_context({'class_label': class_labels(context)}, num_samples))
     drawing = checked_drawing(temperature, top_k, top_p)
     if noise is None:
       noise = noise_tensor(seed, num_samples, steps, FACE_NOISE_STREAM)
@@ -175,9 +179,6 @@ class FaceModel(Model):
         embedding_table('coord_{}'.format(axis), num_bins(self.config.quantization_bits), size)
         for axis in range(COORDINATES_PER_VERTEX))
 
-  def _context(self, weights, batch):
-    return context_embedding(weights.context, self.config.class_conditional, batch)
-
   def _embed_vertices(self, weights, vertices):
     """Vertices float32 [B, V, 3] -> [B, V, D]."""
     if not self.config.use_discrete_vertex_embeddings:
@@ -188,15 +189,15 @@ class FaceModel(Model):
 
   def _encode(self, weights, batch, dropout):
     """EncodedVertices of the vertices in a batch or context."""
-    vertices = tf.convert_to_tensor(batch['vertices'])
+    vertices = tf.cast(tf.convert_to_tensor(batch['vertices']), tf.float32)
     mask = tf.cast(tf.convert_to_tensor(batch['vertices_mask']), tf.float32)
     check_rank(vertices, 3, 'vertices')
     check_size(vertices, 2, COORDINATES_PER_VERTEX, 'vertices')
     check_rank(mask, 2, 'vertices_mask')
     embedded = self._embed_vertices(weights, vertices) * mask[..., None]
-    if 'vertices_segments' in batch:
-      embedded += _special_slots(weights.special, batch['vertices_special'])
-      segments = tf.convert_to_tensor(batch['vertices_segments'])
+    if 'packed_segments' in batch:
+      embedded += _special_slots(weights.special, batch['packed_vertices_special'])
+      segments = tf.convert_to_tensor(batch['packed_vertices_segments'])
       bias = segment_bias(segments, segments)
     else:
       special = repeat_rows(weights.special, shape_of(vertices)[0])

@@ -20,9 +20,9 @@ from ..layers.transformer import (TransformerWeights, empty_caches, transformer,
                                   transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
-from .base import (Model, checked_drawing, class_labels, context_embedding, context_weights,
-                   keep_complete, previous, repeat_context, repeat_rows, sample_length,
-                   sequence_layout, training_dropout)
+from .base import (Model, checked_drawing, class_labels, context_weights, feedable, keep_complete,
+                   previous, repeat_context, repeat_rows, sample_length, sequence_layout,
+                   training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
 
@@ -62,8 +62,8 @@ class VertexModel(Model):
 
     Args:
       batch: dict with vertices_flat int32 [B, 3V + 1] and, if class_conditional, class_label
-        int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has segments,
-        positions and class_label int32 [B, T] of each token.
+        int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has
+        packed_segments, packed_positions and class_label int32 [B, T] of each token.
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
 
@@ -86,7 +86,8 @@ class VertexModel(Model):
       return Categorical(dense(outputs, weights.logits))
 
   def sample(self, num_samples, context=None, max_sample_length=None, temperature=1., top_k=0,
-             top_p=1., recenter_verts=True, only_return_complete=True, seed=None, noise=None):
+             top_p=1., recenter_verts=True, only_return_complete=True, seed=None, noise=None,
+             static_batch=False):
     """Draws vertex sets.
 
     Args:
@@ -99,6 +100,8 @@ class VertexModel(Model):
       only_return_complete: return the rows that drew a STOP alone, perhaps none.
       seed: int: the samples are a function of the weights, seed and row. None: always new ones.
       noise: float32 [n, 3 * max_sample_length + 1] in [0, 1), instead of a seed.
+      static_batch: keep the batch size n of the outputs static, as compiled graphs need it; else
+        fewer rows may be fed in their place, e.g. to a face model built on them.
 
     Returns:
       dict with completed bool [n], vertices float32 [n, max_sample_length, 3] as (x, y, z) in
@@ -123,7 +126,9 @@ class VertexModel(Model):
     if recenter_verts:
       outputs['vertices'] = recentre(outputs['vertices'], outputs['vertices_mask'])
     outputs.update(context)
-    return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
+    if only_return_complete:
+      return keep_complete(outputs, outputs['completed'])
+    return outputs if static_batch else feedable(outputs)
 
   def _weights(self):
     size, bits = self.config.decoder_config.hidden_size, self.config.quantization_bits
@@ -139,9 +144,6 @@ class VertexModel(Model):
         decoder=transformer_weights('transformer_decoder', self.config.decoder_config),
         logits=dense_weights('project_to_logits', size, vertex_vocabulary(bits),
                              zero_kernel=True))
-
-  def _context(self, weights, batch):
-    return context_embedding(weights.context, self.config.class_conditional, batch)
 
   def _embed_values(self, weights, tokens):
     """Tokens [..., T] -> their value embeddings [..., T, D]."""

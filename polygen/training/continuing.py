@@ -60,6 +60,8 @@ def _check_same_run(stored, wanted, path):
   if stored.classes != wanted.classes:
     changes.append('classes: {} -> {}'.format(
         ', '.join(stored.classes) or 'none', ', '.join(wanted.classes) or 'none'))
+  if stored.data_digest != wanted.data_digest:
+    changes.append('other meshes')
   if changes:
     raise ValueError('{} holds a run with other settings ({}); choose another --output_path, or '
                      'the same settings to continue it'.format(path, '; '.join(changes)))
