@@ -32,6 +32,8 @@ def odd_meshes():
       {'vertices': cube, 'faces': [[], [0], [0, 1], [0, 0, 1], [0, 1, 2, 3, 1]]},
       {'vertices': cube * 1e-12, 'faces': [[0, 1, 2]]},
       {'vertices': cube.tolist(), 'faces': [np.array([0, 1, 2])]},
+      {'vertices': cube, 'faces': np.array([[0, 1, 2, 3], [4, 5, 6, 7]])},
+      {'vertices': cube, 'faces': np.zeros((0, 3), int)},
   ]
 
 
@@ -60,6 +62,20 @@ def test_faces_and_vertices_leave_ink():
   points = ink(pixels_of(data.plot_meshes([dict(mesh, faces=None)], fig_size=1)))
   solid = ink(pixels_of(data.plot_meshes([mesh], fig_size=1)))
   assert 0 < points < solid
+
+
+@needs_matplotlib
+def test_faces_may_be_an_array(tmp_path):
+  mesh = drawable('cube')
+  as_array = dict(mesh, faces=np.array(mesh['faces']))
+  assert as_array['faces'].shape == (6, 4)
+  np.testing.assert_array_equal(*[
+      pixels_of(data.plot_meshes([each], fig_size=1)) for each in (mesh, as_array)])
+  sheets = []
+  for each in (mesh, as_array):
+    data.write_contact_sheet(str(tmp_path / 'sheet.png'), [('Cube', [each])])
+    sheets.append((tmp_path / 'sheet.png').read_bytes())
+  assert sheets[0] == sheets[1]
 
 
 @needs_matplotlib

@@ -7,7 +7,7 @@ from .. import tokens
 
 # Seen from the camera: the light comes from above and from the right.
 _LIGHT_RIGHT, _LIGHT_UP = 0.45, 0.65
-_AMBIENT = 0.45
+_AMBIENT, _BRIGHTNESS = 0.45, 1.15
 _FACE_COLOR = (0.36, 0.56, 0.83)
 _EDGE_COLOR = (0.10, 0.16, 0.27)
 _VERTEX_COLOR = (0.85, 0.33, 0.10)
@@ -15,7 +15,11 @@ _VERTEX_COLOR = (0.85, 0.33, 0.10)
 _SHEET_COLUMNS = 8
 _SHEET_CELL = 1.6     # inches
 _SHEET_TITLE = 0.42   # inches
+_SHEET_MARGIN = 0.1   # inches
 _SHEET_DPI = 110
+_SHEET_ELEVATION, _SHEET_AZIMUTH = 25, -55   # degrees
+_SHEET_VERTEX_SIZE, _SHEET_VERTEX_ALPHA = 3, 0.8
+_HALF_WIDTH = 0.46    # of the cube that a cell shows, in diagonals of the mesh
 
 # matplotlib leaves a wide margin around 3D axes; this fills it.
 _ZOOM = 1.3
@@ -27,7 +31,8 @@ def plot_meshes(mesh_list, ax_lims=0.3, fig_size=4, el=30, rot_start=120, vert_s
 
   Args:
     mesh_list: dicts with 'vertices', floats [V, 3] as (x, y, z) with z up; optionally 'faces',
-      lists of vertex indices (None: vertices alone), and 'title', a string.
+      lists of vertex indices or an array [F, corners] (None: vertices alone), and 'title', a
+      string.
     ax_lims: every axis runs from -ax_lims to ax_lims.
     fig_size: inches per mesh.
     el, rot_start: elevation and azimuth of the camera, degrees.
@@ -57,13 +62,13 @@ def write_contact_sheet(path, rows):
   columns = min(most, _SHEET_COLUMNS)
   lines = [max(1, math.ceil(len(mesh_list) / columns)) for _, mesh_list in rows]
   width = columns * _SHEET_CELL
-  height = sum(lines) * _SHEET_CELL + len(rows) * _SHEET_TITLE + 0.1
+  height = sum(lines) * _SHEET_CELL + len(rows) * _SHEET_TITLE + _SHEET_MARGIN
   figure = _new_figure(width, height)
   top = height
   for (title, mesh_list), count in zip(rows, lines):
     top -= _SHEET_TITLE
-    figure.text(0.14 / width, (top + 0.1) / height, title, fontsize=12, fontweight='bold',
-                va='bottom', color=_EDGE_COLOR)
+    figure.text(_SHEET_MARGIN / width, (top + _SHEET_MARGIN) / height, title, fontsize=12,
+                fontweight='bold', va='bottom', color=_EDGE_COLOR)
     for place, mesh in enumerate(mesh_list):
       line, column = divmod(place, columns)
       bottom = top - (line + 1) * _SHEET_CELL
@@ -71,9 +76,10 @@ def write_contact_sheet(path, rows):
           [column / columns, bottom / height, 1 / columns, _SHEET_CELL / height],
           projection='3d')
       center, radius = _bounds(mesh['vertices'])
-      vert_size = 0 if mesh.get('faces') else 3  # points on top of faces would hide the shape
-      _draw_mesh(axes, mesh, center, radius, el=25, azimuth=-55, vert_size=vert_size,
-                 vert_alpha=0.8)
+      # Points on top of faces would hide the shape.
+      vert_size = 0 if _faces(mesh) else _SHEET_VERTEX_SIZE
+      _draw_mesh(axes, mesh, center, radius, _SHEET_ELEVATION, _SHEET_AZIMUTH, vert_size,
+                 _SHEET_VERTEX_ALPHA)
     top -= count * _SHEET_CELL
   figure.savefig(path, dpi=_SHEET_DPI, format='png')
 
@@ -95,7 +101,7 @@ def _draw_mesh(axes, mesh, center, radius, el, azimuth, vert_size, vert_alpha):
   """Draws one mesh; the axes show the cube of half-width `radius` around `center`."""
   from mpl_toolkits.mplot3d.art3d import Poly3DCollection
   vertices = np.asarray(mesh['vertices'], np.float64).reshape(-1, 3)
-  polygons = [vertices[list(face)] for face in mesh.get('faces') or []
+  polygons = [vertices[list(face)] for face in _faces(mesh)
               if len(face) >= tokens.MIN_FACE_CORNERS]
   if polygons:
     axes.add_collection3d(Poly3DCollection(
@@ -114,6 +120,11 @@ def _draw_mesh(axes, mesh, center, radius, el, azimuth, vert_size, vert_alpha):
                 va='bottom', color=_EDGE_COLOR)
 
 
+def _faces(mesh):
+  faces = mesh.get('faces')
+  return [] if faces is None else list(faces)
+
+
 def _shades(polygons, el, azimuth):
   """One RGB color per polygon; both of its sides are lit alike, so winding does not show."""
   el, azimuth = np.radians(el), np.radians(azimuth)
@@ -124,7 +135,7 @@ def _shades(polygons, el, azimuth):
   normals = np.array([_normal(polygon) for polygon in polygons])
   facing = np.where(normals @ to_camera < 0, -1., 1.)
   brightness = _AMBIENT + (1 - _AMBIENT) * np.clip(facing * (normals @ light), 0, 1)
-  return np.clip(brightness[:, None] * np.array(_FACE_COLOR) * 1.15, 0, 1)
+  return np.clip(brightness[:, None] * np.array(_FACE_COLOR) * _BRIGHTNESS, 0, 1)
 
 
 def _normal(polygon):
@@ -141,4 +152,4 @@ def _bounds(vertices):
     return np.zeros(3), 1.
   low, high = vertices.min(axis=0), vertices.max(axis=0)
   diagonal = np.linalg.norm(high - low)
-  return (low + high) / 2, 0.46 * diagonal if diagonal > 0 else 1.
+  return (low + high) / 2, _HALF_WIDTH * diagonal if diagonal > 0 else 1.
