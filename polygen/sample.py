@@ -90,7 +90,8 @@ def build_parser():
                       help='draw from the most probable tokens that together reach X; 1: from all '
                       '(of the run; polygen.train sets 0.95)')
   parser.add_argument('--out', metavar='DIR',
-                      help='folder for the files; RUN_PATH/generated, generated_2, ... without it')
+                      help='new or empty folder for the files; RUN_PATH/generated, generated_2, '
+                      '... without it')
   cli.add_seed_flag(parser, None, 'the same seed gives the same meshes; a new one without it')
   cli.add_machine_flags(parser)
   return parser
@@ -118,8 +119,9 @@ def main(argv=None):
       args.num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
     samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, device,
                      precision, lambda unused_sample: progress.advance())
-  sampling.write_samples(samples, out, seed, run_config.classes)
-  sampling.write_picture_if_possible(samples, os.path.join(out, 'samples.png'), print)
+  with cli.user_errors(OSError):
+    sampling.write_samples(samples, out, seed, run_config.classes)
+    sampling.write_picture_if_possible(samples, os.path.join(out, 'samples.png'), print)
   print('{} of {} samples completed, in {}'.format(
       sum(drawn.completed for drawn in samples), len(samples), out))
   return samples

@@ -13,6 +13,7 @@ from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_leng
 
 
 MAX_PICTURED_MESHES = 8
+MAX_PICTURED_SAMPLES = 64
 SUMMARY_FILE = 'samples.json'
 
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
@@ -98,10 +99,10 @@ def classes_in_turn(num_samples, num_classes):
 
 
 def check_unused(folder):
-  """Raises a FileExistsError if the folder holds samples."""
-  if os.path.exists(os.path.join(folder, SUMMARY_FILE)):
-    raise FileExistsError('{} holds samples already and nothing is overwritten: choose another '
-                          'folder'.format(folder))
+  """Raises a FileExistsError if there is anything in the folder."""
+  if os.path.isdir(folder) and os.listdir(folder):
+    raise FileExistsError('{} is not empty and nothing is overwritten: choose another folder'
+                          .format(folder))
 
 
 def write_samples(samples, folder, seed, classes=()):
@@ -109,12 +110,13 @@ def write_samples(samples, folder, seed, classes=()):
 
   Args:
     samples: Samples.
-    folder: must not hold samples yet.
+    folder: must be missing or empty.
     seed: they were drawn with.
     classes: class names.
 
   Raises:
-    FileExistsError: the folder holds samples.
+    FileExistsError: there is something in the folder.
+    OSError: it cannot be written.
   """
   check_unused(folder)
   os.makedirs(folder, exist_ok=True)
@@ -133,7 +135,7 @@ def write_samples(samples, folder, seed, classes=()):
 
 
 def write_picture(samples, path, training_meshes=(), quantization_bits=8):
-  """Writes a contact sheet of samples, below the first few training meshes if there are any.
+  """Writes a contact sheet of the first samples, below the first training meshes if there are any.
 
   Args:
     samples: Samples.
@@ -148,10 +150,17 @@ def write_picture(samples, path, training_meshes=(), quantization_bits=8):
   if training_meshes:
     rows.append(('Training meshes', [_floats(mesh, quantization_bits)
                                      for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
-  completed = sum(sample.completed for sample in samples)
-  rows.append(('Samples ({} of {} completed)'.format(completed, len(samples)),
-               [{'vertices': sample.vertices, 'faces': sample.faces} for sample in samples]))
+  rows.append((_samples_title(samples), [{'vertices': sample.vertices, 'faces': sample.faces}
+                                         for sample in samples[:MAX_PICTURED_SAMPLES]]))
   data.write_contact_sheet(path, rows)
+
+
+def _samples_title(samples):
+  completed = sum(sample.completed for sample in samples)
+  if len(samples) <= MAX_PICTURED_SAMPLES:
+    return 'Samples ({} of {} completed)'.format(completed, len(samples))
+  return 'Samples (first {} of {}; {} completed)'.format(
+      MAX_PICTURED_SAMPLES, len(samples), completed)
 
 
 def write_picture_if_possible(samples, path, write_line, *training_meshes_and_bits):

@@ -148,7 +148,7 @@ class _SampleWriter:
     write_line('Step {}: {} of {} samples completed, in {}'.format(
         step, self.num_completed, len(samples), folder))
     sampling.write_picture_if_possible(
-        samples, folder + '.png', write_line, self._mesh_set.meshes,
+        samples, checkpoint.unused_path(folder + '.png'), write_line, self._mesh_set.meshes,
         self._run.config.vertex_model.quantization_bits)
 
 

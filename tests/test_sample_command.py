@@ -1,4 +1,5 @@
 """python -m polygen.sample: which samples, which files, one line for every error."""
+import errno
 import json
 import os
 import shutil
@@ -117,6 +118,44 @@ def test_samples_are_not_overwritten(five, moved_run, capsys):
   before = tiny.files(five[0])
   line = tiny.error_of(sample.main, ['--run_path', moved_run, '--out', five[0]], capsys)
   assert five[0] in line and 'another folder' in line and tiny.files(five[0]) == before
+
+
+@pytest.mark.parametrize('name', ['samples.png', 'sample_000.obj', 'notes.txt'])
+def test_files_of_others_are_not_overwritten(moved_run, tmp_path, capsys, name):
+  (tmp_path / name).write_text('mine')
+  line = tiny.error_of(sample.main, ['--run_path', moved_run, '--out', tmp_path], capsys)
+  assert '{} is not empty'.format(tmp_path) in line
+  assert tiny.files(tmp_path) == {name: b'mine'}
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+  sampling.write_samples([], str(tmp_path), 0)
+  assert list(tiny.files(tmp_path)) == ['samples.json']
+  with pytest.raises(FileExistsError):
+    sampling.write_samples([], str(tmp_path), 0)
+
+
+@pytest.mark.parametrize('writer', ['write_obj', 'write_contact_sheet'])
+def test_a_full_disk_is_one_line(moved_run, tmp_path, capsys, monkeypatch, writer):
+  def fail(*unused_arguments):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+  monkeypatch.setattr(data, writer, fail)
+  flags = ['--run_path', moved_run, '--num_samples', 1, '--out', tmp_path / 'out']
+  assert 'No space left' in tiny.error_of(sample.main, flags, capsys)
+
+
+@pytest.mark.parametrize('count, title, pictured', [
+    (2, 'Samples (1 of 2 completed)', 2), (64, 'Samples (63 of 64 completed)', 64),
+    (1000, 'Samples (first 64 of 1000; 999 completed)', 64)])
+def test_a_picture_shows_the_first_samples(monkeypatch, count, title, pictured):
+  sheets = []
+  monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
+  sampling.write_picture([
+      sampling.Sample(i, None, i > 0, np.full((1, 3), i, np.float32), []) for i in range(count)],
+                         'unused.png')
+  (found, meshes), = sheets
+  assert found == title
+  assert [mesh['vertices'][0, 0] for mesh in meshes] == list(range(pictured))
 
 
 def test_an_output_folder_that_cannot_be_made(moved_run, tmp_path, capsys):

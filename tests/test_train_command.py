@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -93,6 +94,19 @@ def test_a_finished_run_says_how_to_extend_it(first_run, tiny_meshes, capsys):
   assert printed.count('\n') == 1 and 'finished run of 3 steps' in printed
   assert '--training_steps 6 extends it' in printed and '--output_path' in printed
   assert tiny.files(path) == before
+
+
+def test_a_picture_that_is_there_stays(tmp_path, monkeypatch):
+  pictures = []
+  monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: pictures.append(path))
+  (tmp_path / 'samples').mkdir()
+  (tmp_path / 'samples' / 'step_000003.png').write_text('mine')
+  run = types.SimpleNamespace(
+      folder=checkpoint.RunFolder(str(tmp_path)), config=tiny.run_config(num_samples=0))
+  writer = train._SampleWriter(run, None, types.SimpleNamespace(meshes=[]))
+  writer._sampler = types.SimpleNamespace(sample=lambda *unused_arguments: [])
+  writer.draw(None, 3, lambda line: None)
+  assert pictures == [str(tmp_path / 'samples' / 'step_000003_2.png')]
 
 
 def test_extending_without_matplotlib(run_copy, tiny_meshes, capsys, monkeypatch):
