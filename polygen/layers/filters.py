@@ -12,7 +12,8 @@ def filter_logits(logits, temperature=1., top_k=0, top_p=1.):
     temperature: > 0, divides the logits.
     top_k: the k most probable tokens stay, exactly k of them (of equal ones the first); 0 = all.
     top_p: of these the smallest set of most probable tokens whose probability reaches top_p
-      (Holtzman et al., 2020), at least one; 1 = all.
+      (Holtzman et al., 2020), at least one; 1 = all. Where it ends among tokens that are equally
+      probable up to rounding, rounding decides.
 
   Returns:
     float32 [B, N].
