@@ -188,3 +188,12 @@ def test_ill_shaped_batches_are_refused():
         model(dict(batch, **{key: batch[key][0]}))
     with pytest.raises(ValueError, match='vertices'):
       model(dict(batch, vertices=batch['vertices'][..., :2]))
+
+
+def test_a_missing_vertices_mask_is_named(batch):
+  model = model_cases.face_model(class_conditional=False, decoder_config=SHALLOW)
+  batch = {key: value for key, value in batch.items() if key != 'vertices_mask'}
+  with tf.Graph().as_default():
+    for call in (model, model.sample):
+      with pytest.raises(ValueError, match='no vertices_mask'):
+        call(batch)

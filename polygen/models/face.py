@@ -190,6 +190,9 @@ class FaceModel(Model):
   def _encode(self, weights, batch, dropout):
     """EncodedVertices of the vertices in a batch or context."""
     vertices = tf.cast(tf.convert_to_tensor(batch['vertices']), tf.float32)
+    if 'vertices_mask' not in batch:
+      raise ValueError('the batch or context has no vertices_mask: add float32 [batch, vertices], '
+                       '1 at every vertex and 0 at padding')
     mask = tf.cast(tf.convert_to_tensor(batch['vertices_mask']), tf.float32)
     check_rank(vertices, 3, 'vertices')
     check_size(vertices, 2, COORDINATES_PER_VERTEX, 'vertices')
