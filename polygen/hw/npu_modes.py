@@ -18,3 +18,11 @@ PRECISION_MODES_V2 = (
     'mixed_float16',
     'mixed_bfloat16',
 )
+# Those of both options that choose a format per operation, by lists that `modify_mixlist` changes.
+MIXED_MODES = (
+    'allow_mix_precision',
+    'allow_mix_precision_fp16',
+    'allow_mix_precision_bf16',
+    'mixed_float16',
+    'mixed_bfloat16',
+)
