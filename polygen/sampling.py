@@ -14,7 +14,6 @@ from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_leng
 
 MAX_PICTURED_MESHES = 8
 MAX_PICTURED_SAMPLES = 64
-SUMMARY_FILE = 'samples.json'
 
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
 MAX_BATCH_SIZE = 16
@@ -29,12 +28,15 @@ class Sample(NamedTuple):
     completed: whether both models drew their STOP.
     vertices: float32 [V, 3] as (x, y, z), z up, in [-0.5, 0.5].
     faces: lists of vertex indices.
+    face_tokens: int32 [F], all that was drawn of the faces, STOP included. `faces` lacks those of
+      fewer than three corners, these tokens do not.
   """
   index: int
   class_id: Optional[int]
   completed: bool
   vertices: np.ndarray
   faces: list
+  face_tokens: np.ndarray
 
 
 class Sampler:
@@ -66,7 +68,7 @@ class Sampler:
     self._outputs = {
         'completed': vertices['completed'] & faces['completed'],
         'vertices': vertices['vertices'], 'num_vertices': vertices['num_vertices'],
-        'faces': faces['faces']}
+        'faces': faces['faces'], 'num_face_indices': faces['num_face_indices']}
 
   def sample(self, session, num_samples, seed, class_ids=None):
     """Yields `Sample`s 0 ... num_samples - 1, batch by batch.
@@ -129,7 +131,7 @@ def write_samples(samples, folder, seed, classes=()):
         'class': None if sample.class_id is None else classes[sample.class_id],
         'vertices': len(sample.vertices), 'faces': len(sample.faces),
         'completed': sample.completed})
-  with open(os.path.join(folder, SUMMARY_FILE), 'w', encoding='utf-8') as file:
+  with open(os.path.join(folder, data.SAMPLES_FILE), 'w', encoding='utf-8') as file:
     json.dump(entries, file, indent=2)
     file.write('\n')
 
@@ -177,6 +179,6 @@ def _floats(mesh, quantization_bits):
 
 
 def _mesh(index, class_id, row):
-  vertices = row['vertices'][:row['num_vertices']]
-  return Sample(index, class_id, bool(row['completed']), vertices,
-                data.unflatten_faces(row['faces']))
+  face_tokens = row['faces'][:row['num_face_indices']]
+  return Sample(index, class_id, bool(row['completed']), row['vertices'][:row['num_vertices']],
+                data.unflatten_faces(face_tokens), face_tokens)

@@ -1,10 +1,12 @@
-"""A run continues on the meshes it was trained on, and on no others."""
+"""Which runs continue: on the meshes they were trained on; no crash takes their config."""
 import dataclasses
+import os
+import shutil
 
 import numpy as np
 import pytest
 
-from polygen import config, data
+from polygen import checkpoint, config, data
 from polygen.training.continuing import open_run
 
 
@@ -38,3 +40,31 @@ def test_other_meshes_are_refused(tmp_path):
   other = dataclasses.replace(run_config, data_digest='0123')
   with pytest.raises(ValueError, match='other meshes.*--output_path'):
     open_run(other, str(tmp_path))
+
+
+@pytest.mark.parametrize('module, function', [
+    (config, 'write_json'), (shutil, 'copyfile'), (os, 'replace')])
+def test_a_crash_while_a_run_is_extended_leaves_its_config(tmp_path, monkeypatch, module, function):
+  folder, before = checkpoint.RunFolder(str(tmp_path)), config.PRESETS['toy']
+  extended = config.replace_fields(before, {'training.training_steps': 9999})
+  open_run(before, str(tmp_path))
+  content = (tmp_path / 'config.json').read_bytes()
+  work, calls = getattr(module, function), []
+
+  def crash(*arguments):
+    calls.append(arguments)
+    if function == 'write_json':  # the disk is full halfway
+      work(*arguments)
+      with open(arguments[1], 'r+b') as file:
+        file.truncate(10)
+    raise OSError('crash')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(module, function, crash)
+    with pytest.raises(OSError, match='crash'):
+      open_run(extended, str(tmp_path))
+  assert len(calls) == 1 and (tmp_path / 'config.json').read_bytes() == content
+  open_run(extended, str(tmp_path))
+  assert folder.read_config() == extended
+  assert content in [path.read_bytes() for path in tmp_path.glob('config_before*.json')]
+  assert not list(tmp_path.glob('*.new'))

@@ -78,11 +78,24 @@ def test_the_parent_of_meshes_will_do(tmp_path, flat):
   parent = tmp_path / 'parent'
   (parent / 'output').mkdir(parents=True)
   shutil.copytree(str(flat), str(parent / 'meshes'))
-  shutil.copy(str(flat / 'cube.obj'), str(parent / 'output' / 'sample.obj'))
+  shutil.copy(str(flat / 'cube.obj'), str(parent / 'output' / 'sample_000.obj'))
+  (parent / 'output' / 'samples.json').write_text('[]')
   assert data.find_data(parent) == str(parent / 'meshes')
   assert data.load_mesh_set(parent).classes == tuple(NAMES)
   shutil.copy(str(flat / 'cube.obj'), str(parent))
   assert data.find_data(parent) == str(parent)
+
+
+def test_a_class_named_meshes_hides_no_other(classes):
+  (classes / 'round').rename(classes / 'meshes')
+  with pytest.raises(ValueError) as error:
+    data.load_mesh_set(classes)
+  message = one_line(error)
+  assert 'square/cube.obj' in message and str(classes / 'meshes') in message
+  assert data.find_data(classes / 'meshes') == str(classes / 'meshes')
+  shutil.rmtree(str(classes / 'meshes'))
+  (classes / 'meshes').mkdir()  # without OBJ files it is no class and no mesh folder
+  assert data.load_mesh_set(classes).classes == ('square',)
 
 
 def test_without_a_path_the_meshes_beside_the_package_or_the_generator(monkeypatch, tmp_path, flat):

@@ -11,7 +11,7 @@ import pytest
 
 import tiny
 from checkout import ROOT
-from polygen import data, sample, sampling
+from polygen import data, sample, sampling, tokens
 
 
 @pytest.fixture(scope='module')
@@ -50,6 +50,8 @@ def test_the_files(five):
       vertices, faces = data.read_obj(os.path.join(out, names[index]))
       np.testing.assert_allclose(vertices[:, [2, 0, 1]], drawn.vertices, atol=1e-6)
       assert faces == [list(face) for face in drawn.faces]
+    assert drawn.face_tokens.dtype == np.int32 and drawn.face_tokens[-1] == tokens.STOP
+    assert data.unflatten_faces(drawn.face_tokens) == drawn.faces
   assert len(entries) == 5 and any(drawn.faces for drawn in samples)
 
 
@@ -156,8 +158,8 @@ def test_a_picture_shows_the_first_samples(monkeypatch, count, title, pictured):
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
   sampling.write_picture([
-      sampling.Sample(i, None, i > 0, np.full((1, 3), i, np.float32), []) for i in range(count)],
-                         'unused.png')
+      sampling.Sample(i, None, i > 0, np.full((1, 3), i, np.float32), [], np.zeros(1, np.int32))
+      for i in range(count)], 'unused.png')
   (found, meshes), = sheets
   assert found == title
   assert [mesh['vertices'][0, 0] for mesh in meshes] == list(range(pictured))

@@ -1,11 +1,35 @@
 """The main job at full size: `python -m pytest -m slow -s tests/test_toy_run.py` prints figures."""
+import numpy as np
 import pytest
 
 import toy_report
-from polygen import train
+from polygen import data, train
+from polygen.sampling import Sample
 
 # By then the losses have reached what the choice among four meshes costs, 4 ln 4.
 UNCONDITIONAL_STEPS = 2000
+
+
+def sample_of(mesh, completed=True, end=()):
+  """The Sample of a processed mesh, its face tokens ended by `end`."""
+  face_tokens = np.append(mesh['faces'][:-1] if end else mesh['faces'], np.int32(end))
+  return Sample(0, None, completed, data.dequantize_verts(mesh['vertices']),
+                data.unflatten_faces(face_tokens), face_tokens)
+
+
+@pytest.mark.parametrize('name', ['cone', 'cube', 'cylinder', 'icosphere'])
+def test_an_exact_sample_has_every_token_of_its_mesh(name):
+  meshes = toy_report.processed_meshes()
+  mesh = meshes.pop(name)
+  exact = sample_of(mesh)
+  assert exact.faces and toy_report.is_exact(exact, [mesh])
+  assert not toy_report.is_exact(exact, meshes.values())
+  assert not toy_report.is_exact(exact._replace(completed=False), [mesh])
+  moved = exact.vertices + np.float32(1 / 255)
+  assert not toy_report.is_exact(exact._replace(vertices=moved), [mesh])
+  for degenerate in ([1, 2, 3, 0], [1, 2, 0], [1, 0]):
+    sample = sample_of(mesh, end=degenerate)
+    assert sample.faces == exact.faces and not toy_report.is_exact(sample, [mesh])
 
 
 def toy_run(path, *flags):

@@ -9,7 +9,7 @@ from .batches import (
 from .datasets import (
     make_face_model_dataset, make_vertex_model_dataset, packed_training_dataset, training_dataset)
 from .examples import face_example, shift_mesh, vertex_example
-from .folder import MeshSet, find_data, load_mesh_set
+from .folder import SAMPLES_FILE, MeshSet, find_data, load_mesh_set
 from .obj import read_obj, write_obj
 from .order import batch_picks, example_rng
 from .plot import plot_meshes, write_contact_sheet

@@ -20,6 +20,7 @@ from . import shapes
 from . import transforms
 
 MESH_FOLDER = 'meshes'
+SAMPLES_FILE = 'samples.json'  # sampling writes it beside its OBJ files
 DIGEST_LENGTH = 16
 
 
@@ -46,12 +47,12 @@ def find_data(data_path=None):
   """The folder that holds the meshes; None where the generator has to make them.
 
   Args:
-    data_path: the folder itself, or the parent of `meshes/` (taken if no OBJ file lies directly
-      in data_path). None: `meshes/` beside the package, if it is there.
+    data_path: the folder itself, or the parent of `meshes/`, which is taken if the only other OBJ
+      files below data_path are samples. None: `meshes/` beside the package, if it is there.
 
   Raises:
     FileNotFoundError, NotADirectoryError: data_path is no folder.
-    ValueError: there is no OBJ file in it.
+    ValueError: there is no OBJ file in it, or `meshes/` may as well be one class of several.
   """
   if data_path is None:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -62,12 +63,19 @@ def find_data(data_path=None):
     raise FileNotFoundError(f'{data_path}: no such data folder; give one that holds OBJ files')
   if not os.path.isdir(data_path):
     raise NotADirectoryError(f'{data_path}: not a folder; give the one that holds the OBJ files')
-  inner = os.path.join(data_path, MESH_FOLDER)
-  if os.path.isdir(inner) and not _obj_names(data_path):
-    data_path = inner
-  if not _mesh_files(data_path):
+  names = list(_mesh_files(data_path))
+  if not names:
     raise ValueError(f'{data_path}: no OBJ file in this folder or below')
-  return data_path
+  others = [name for name in names if not name.startswith(MESH_FOLDER + '/')]
+  if len(others) == len(names) or any('/' not in name for name in others):
+    return data_path
+  for name in others:
+    if not os.path.exists(os.path.join(data_path, os.path.dirname(name), SAMPLES_FILE)):
+      raise ValueError(
+          f'{data_path}: OBJ files in {MESH_FOLDER}/ and elsewhere ({name}); give the folder '
+          f'{os.path.join(data_path, MESH_FOLDER)} to train on those alone, or rename it to train '
+          f'on all folders as classes')
+  return os.path.join(data_path, MESH_FOLDER)
 
 
 def load_mesh_set(data_path=None, quantization_bits=8, max_num_vertices=None,

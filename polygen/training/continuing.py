@@ -1,5 +1,6 @@
 """Where a run starts: afresh, or after the last checkpoint of its folder."""
 import os
+import shutil
 from typing import NamedTuple, Optional
 
 from .. import checkpoint
@@ -68,10 +69,13 @@ def _check_same_run(stored, wanted, path):
 
 
 def _write_config(folder, run_config):
-  """An older config of the run stays, under another name."""
-  if os.path.exists(folder.config_path):
-    if folder.read_config() == run_config:
-      return
+  """An older config of the run stays, under another name; there is a whole one at any time."""
+  exists = os.path.exists(folder.config_path)
+  if exists and folder.read_config() == run_config:
+    return
+  new_path = folder.config_path + '.new'
+  config_lib.write_json(run_config, new_path)
+  if exists:
     root, extension = os.path.splitext(folder.config_path)
-    os.rename(folder.config_path, checkpoint.unused_path(root + '_before' + extension))
-  config_lib.write_json(run_config, folder.config_path)
+    shutil.copyfile(folder.config_path, checkpoint.unused_path(root + '_before' + extension))
+  os.replace(new_path, folder.config_path)
