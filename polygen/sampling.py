@@ -47,9 +47,12 @@ class Sampler:
     batch_size: samples drawn at a time.
     sampling: SamplingConfig.
     recenter: move the centre of each bounding box to 0, for models trained with shifts.
+    fixed_length: run every loop to its end, so that the graph is static everywhere, as an Ascend
+      NPU needs it; the samples are the same.
   """
 
-  def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False):
+  def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False,
+               fixed_length=False):
     self._batch_size = batch_size
     vertex_model, face_model = models
     conditional = [model.config for model in models if model.config.class_conditional]
@@ -59,7 +62,8 @@ class Sampler:
     self._noise = [tf.placeholder(tf.float32, [batch_size, length]) for length in steps]
     self._labels = tf.placeholder(tf.int32, [batch_size])
     drawing = {'temperature': sampling.temperature, 'top_k': sampling.top_k,
-               'top_p': sampling.top_p, 'only_return_complete': False}
+               'top_p': sampling.top_p, 'only_return_complete': False,
+               'fixed_length': fixed_length}
     vertices = vertex_model.sample(
         batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
         static_batch=True, **drawing)

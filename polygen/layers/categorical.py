@@ -1,6 +1,8 @@
 """A categorical distribution over tokens."""
 import tensorflow.compat.v1 as tf
 
+from .float32 import keep_float32
+
 
 class Categorical:
   """Independent distributions over N tokens at [B, T] positions.
@@ -19,8 +21,14 @@ class Categorical:
 
   def log_prob(self, tokens):
     """Natural logarithm of the probability of tokens int32 [B, T]: float32 [B, T]."""
-    return -tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.cast(tokens, tf.int32), logits=self.logits)
+    with keep_float32():
+      return -tf.nn.sparse_softmax_cross_entropy_with_logits(
+          labels=tf.cast(tokens, tf.int32), logits=self.logits)
+
+  def sum_log_prob(self, tokens, mask):
+    """The sum of `log_prob` over tokens int32 [B, T] weighted by mask [B, T]: float32 scalar."""
+    with keep_float32():
+      return tf.reduce_sum(self.log_prob(tokens) * mask)
 
   def sample(self, seed=None):
     """Tokens int32 [B, T]; seed: of the operation, as in tf.random."""

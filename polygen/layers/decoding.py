@@ -19,7 +19,7 @@ class Decoded(NamedTuple):
   stopped: tf.Tensor
 
 
-def decode(next_logits, embed, first_input, state, uniforms, stop, drawing):
+def decode(next_logits, embed, first_input, state, uniforms, stop, drawing, fixed_length=False):
   """Draws tokens one by one until every row has stopped or `uniforms` is used up.
 
   Args:
@@ -30,6 +30,8 @@ def decode(next_logits, embed, first_input, state, uniforms, stop, drawing):
     uniforms: float32 [B, S] in [0, 1): the noise of every row and step; S is static.
     stop: the token that ends a row.
     drawing: Drawing.
+    fixed_length: run all S steps even if every row has stopped, as graphs whose loops must not
+      depend on data need it; the result is the same.
   """
   steps = uniforms.shape.as_list()[1]
   batch = tf.shape(uniforms)[0]
@@ -37,7 +39,7 @@ def decode(next_logits, embed, first_input, state, uniforms, stop, drawing):
            tf.zeros([batch], tf.bool))
 
   def unfinished(index, unused_input, unused_state, unused_tokens, stopped):
-    return (index < steps) & ~tf.reduce_all(stopped)
+    return index < steps if fixed_length else (index < steps) & ~tf.reduce_all(stopped)
 
   def step(index, x, state, tokens, stopped):
     logits, new_state = next_logits(x, state, index)

@@ -5,6 +5,10 @@ import tensorflow.compat.v1 as tf
 # More than any stack has.
 MAX_SITES = 1000
 
+# Far from all small fractions of 2^32: the sites of run seeds that are near each other, or a
+# multiple of 2^16 apart, do not meet.
+SITE_STEP = 0x9E3779B1
+
 
 class Dropout:
   """Dropout of one forward pass; each call is one site and draws other noise.
@@ -31,5 +35,8 @@ class Dropout:
     self._site += 1
     if self._seed is None:
       return tf.random.uniform(shape)
-    per_step = tf.cast(self._seed, tf.int64) * [1 << 32, 1]
-    return tf.random.stateless_uniform(shape, per_step + [self._site, 0])
+    # All in int32, as an Ascend NPU wants it: the site moves the run seed around its circle.
+    move = (self._site * SITE_STEP + (1 << 31)) % (1 << 32) - (1 << 31)
+    # Not tf.random.stateless_uniform: that of TensorFlow 2 makes uint64 numbers on the way.
+    return tf.raw_ops.StatelessRandomUniform(
+        shape=shape, seed=tf.cast(self._seed, tf.int32) + [move, 0])

@@ -1,6 +1,7 @@
 """Which tokens may be drawn, and drawing one: temperature, top-k, top-p, inverse CDF; per row."""
 import tensorflow.compat.v1 as tf
 
+from .float32 import keep_float32
 from .masks import MASKED
 
 
@@ -26,8 +27,9 @@ def filter_logits(logits, temperature=1., top_k=0, top_p=1.):
     descending = tf.nn.top_k(logits, k=size).values
     kept = tf.tile(tf.range(size)[None] < (top_k or size), [tf.shape(logits)[0], 1])
     if top_p < 1:
-      probabilities = tf.nn.softmax(tf.where_v2(kept, descending, MASKED))
-      mass_before = tf.cumsum(probabilities, axis=-1, exclusive=True)
+      with keep_float32():
+        probabilities = tf.nn.softmax(tf.where_v2(kept, descending, MASKED))
+        mass_before = tf.cumsum(probabilities, axis=-1, exclusive=True)
       kept &= (mass_before < top_p) | tf.equal(tf.range(size), 0)[None]
     legal &= highest(logits, tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1), descending)
   return tf.where_v2(legal, logits, MASKED)
@@ -51,8 +53,9 @@ def draw(logits, uniform):
   Returns:
     int32 [B]; never a token of probability 0.
   """
-  probabilities = tf.nn.softmax(logits)
-  cumulative = tf.cumsum(probabilities, axis=-1)
+  with keep_float32():
+    probabilities = tf.nn.softmax(logits)
+    cumulative = tf.cumsum(probabilities, axis=-1)
   possible = probabilities > 0
   total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
   reached = possible & (cumulative > (uniform * total)[:, None])

@@ -127,7 +127,7 @@ class FaceModel(Model):
       return Categorical(self._logits(weights, outputs, encoded, bias))
 
   def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
-             only_return_complete=True, seed=None, noise=None):
+             only_return_complete=True, seed=None, noise=None, fixed_length=False):
     """Draws the faces of given vertices.
 
     Args:
@@ -138,6 +138,8 @@ class FaceModel(Model):
       only_return_complete: return the rows that drew a STOP alone, perhaps none.
       seed: int: the samples are a function of weights, vertices, seed and row. None: always new.
       noise: float32 [n, max_sample_length] in [0, 1), instead of a seed.
+      fixed_length: draw all steps even if every row has stopped, as graphs without loops of
+        unknown length need it; the samples are the same.
 
     Returns:
       dict with context (the given one, filtered alike), completed bool [n], faces int32
@@ -156,7 +158,7 @@ class FaceModel(Model):
     else:
       noise = checked_noise(noise, num_samples, steps)
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, drawing)
+      decoded = self._decode(context, num_samples, noise, drawing, fixed_length)
     outputs = dict(faces_from_tokens(decoded), context=context)
     return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
 
@@ -222,7 +224,7 @@ class FaceModel(Model):
     pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
     return tf.matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
 
-  def _decode(self, context, num_samples, noise, drawing):
+  def _decode(self, context, num_samples, noise, drawing, fixed_length):
     weights = self._weights()
     encoded = self._encode(weights, context, Dropout(0.))
     bias = encoded.bias_of()
@@ -238,7 +240,8 @@ class FaceModel(Model):
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
+        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing,
+        fixed_length)
 
 
 def _special_slots(special, kinds):

@@ -87,7 +87,7 @@ class VertexModel(Model):
 
   def sample(self, num_samples, context=None, max_sample_length=None, temperature=1., top_k=0,
              top_p=1., recenter_verts=True, only_return_complete=True, seed=None, noise=None,
-             static_batch=False):
+             static_batch=False, fixed_length=False):
     """Draws vertex sets.
 
     Args:
@@ -102,6 +102,8 @@ class VertexModel(Model):
       noise: float32 [n, 3 * max_sample_length + 1] in [0, 1), instead of a seed.
       static_batch: keep the batch size n of the outputs static, as compiled graphs need it; else
         fewer rows may be fed in their place, e.g. to a face model built on them.
+      fixed_length: draw all steps even if every row has stopped, as graphs without loops of
+        unknown length need it; the samples are the same.
 
     Returns:
       dict with completed bool [n], vertices float32 [n, max_sample_length, 3] as (x, y, z) in
@@ -121,7 +123,7 @@ class VertexModel(Model):
         {'class_label': class_labels(context)} if self.config.class_conditional else None,
         num_samples)
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, drawing)
+      decoded = self._decode(context, num_samples, noise, drawing, fixed_length)
       outputs = vertices_from_tokens(decoded, self.config.quantization_bits)
     if recenter_verts:
       outputs['vertices'] = recentre(outputs['vertices'], outputs['vertices_mask'])
@@ -159,7 +161,7 @@ class VertexModel(Model):
     table = tf.reshape(table, [-1, table.shape.as_list()[-1]])
     return tf.gather(table, tf.maximum(positions - 1, 0))
 
-  def _decode(self, context, num_samples, noise, drawing):
+  def _decode(self, context, num_samples, noise, drawing, fixed_length):
     weights = self._weights()
     steps = noise.shape.as_list()[1]
     # Those of the inputs that follow each token; nothing follows the last.
@@ -174,7 +176,8 @@ class VertexModel(Model):
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing)
+        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing,
+        fixed_length)
 
 
 def vertices_from_tokens(decoded, quantization_bits):

@@ -31,9 +31,6 @@ def batch_losses(models, batch, is_training=False, seed=None):
   vertices = vertex_model(batch['vertex'], is_training, seeds[0])
   faces = face_model(batch['face'], is_training, seeds[1])
   return Losses(
-      _sum_nll(vertices, batch['vertex']['vertices_flat'], batch['vertex']['vertices_flat_mask']),
-      _sum_nll(faces, batch['face']['faces'], batch['face']['faces_mask']))
-
-
-def _sum_nll(distribution, tokens, mask):
-  return -tf.reduce_sum(distribution.log_prob(tokens) * mask)
+      -vertices.sum_log_prob(
+          batch['vertex']['vertices_flat'], batch['vertex']['vertices_flat_mask']),
+      -faces.sum_log_prob(batch['face']['faces'], batch['face']['faces_mask']))
