@@ -85,7 +85,8 @@ class _HelpFormatter(argparse.HelpFormatter):
 
   def _get_help_string(self, action):
     no_default = (None, False, '', argparse.SUPPRESS)
-    if any(action.default is value for value in no_default) or '%(default)' in action.help:
+    if (any(action.default is value for value in no_default) or action.default == []
+        or '%(default)' in action.help):
       return action.help
     return action.help + ' (default: %(default)s)'
 
@@ -124,11 +125,15 @@ def _with_underscores(argument):
 
 
 def add_machine_flags(parser):
-  """Adds --device and --precision_mode (for `hw.choose_device` and `hw.parse_precision`)."""
+  """Adds --device, --precision_mode and --npu_option, for `hw.choose_machine`."""
   parser.add_argument('--device', choices=DEVICE_CHOICES, default=DEVICE_CHOICES[0],
                       help='where to run')
   parser.add_argument('--precision_mode', default=DEFAULT_PRECISION, metavar='MODE',
-                      help='mix: mixed precision where this device gains from it')
+                      help='mix: mixed precision where this device gains from it; float32; float16 '
+                      'or bfloat16: operands of matrix products rounded; on an NPU any mode of its '
+                      'adapter')
+  parser.add_argument('--npu_option', action='append', default=[], metavar='NAME=VALUE',
+                      help='an option of the Ascend adapter, e.g. deterministic=1; may be repeated')
 
 
 def add_seed_flag(parser, default, text):
@@ -188,14 +193,14 @@ class Progress:
     if self._bar is not None:
       self._bar.close()
 
-  def advance(self, values=None):
-    """Counts one step; `values` {name: number} are shown with it."""
-    self._step += 1
+  def advance(self, values=None, steps=1):
+    """Counts steps; `values` {name: number} are shown with them."""
+    self._step += steps
     if self._bar is not None:
       self._bar.set_postfix({name: '{:.4g}'.format(value)
                              for name, value in (values or {}).items()}, refresh=False)
-      self._bar.update()
-    elif self._step % self._line_every == 0 or self._step == self._total:
+      self._bar.update(steps)
+    elif self._step % self._line_every < steps or self._step == self._total:
       speed = (self._step - self._initial) / max(time.time() - self._start, 1e-9)
       self.write('{} {}/{}, {:.3g} {}s/s'.format(
           self._unit.capitalize(), self._step, self._total, speed, self._unit))

@@ -12,6 +12,7 @@ from . import tokens
 
 CONDITIONS = ('none', 'class')
 LEARNING_RATE_DECAYS = ('none', 'cosine')
+LOSS_SCALINGS = ('dynamic', 'fixed')
 
 MAX_TRAINING_SEED = 2 ** 31 - 1  # an int32 inside the graph
 MIN_TEMPERATURE = 1e-6  # logits divided by less are too large for float32
@@ -21,6 +22,12 @@ def _require_positive(config, *names):
   for name in names:
     if getattr(config, name) < 1:
       raise ValueError('{} must be at least 1, not {}'.format(name, getattr(config, name)))
+
+
+def _require_one_of(config, name, choices):
+  if getattr(config, name) not in choices:
+    raise ValueError('{} must be one of {}, not {!r}'.format(
+        name, ', '.join(choices), getattr(config, name)))
 
 
 def _require_bits(bits):
@@ -102,7 +109,8 @@ class TrainingConfig:
 
   The loss is the sum in nats over the batch. Adam's second moment decays with 0.99: with 0.999 the
   toy run ends near 0.02, with 0.99 far lower. At a constant learning rate its losses, once below
-  0.01, jump up to 100 at times; decaying to 0 it ends low.
+  0.01, jump up to 100 at times; decaying to 0 it ends low. The loss scale acts where the precision
+  asks for it (hw/precision.py).
   """
   training_steps: int = 5000
   batch_size: int = 4
@@ -111,6 +119,9 @@ class TrainingConfig:
   adam_beta1: float = 0.9
   adam_beta2: float = 0.99
   adam_epsilon: float = 1e-8
+  loss_scaling: str = 'dynamic'
+  loss_scale: float = 2. ** 15
+  loss_scale_growth_steps: int = 1000
   random_shift: bool = False
   seed: int = 0
   log_steps: int = 10
@@ -120,16 +131,17 @@ class TrainingConfig:
   num_samples: int = 4
 
   def __post_init__(self):
-    _require_positive(self, 'training_steps', 'batch_size', 'log_steps', 'checkpoint_steps',
-                      'keep_checkpoints', 'sample_steps')
+    _require_positive(self, 'training_steps', 'batch_size', 'loss_scale_growth_steps', 'log_steps',
+                      'checkpoint_steps', 'keep_checkpoints', 'sample_steps')
     if self.num_samples < 0:
       raise ValueError('num_samples must be at least 0, not {}'.format(self.num_samples))
     if not 0 < self.learning_rate < math.inf:
       raise ValueError('learning_rate must be a positive number, not {}'.format(
           self.learning_rate))
-    if self.learning_rate_decay not in LEARNING_RATE_DECAYS:
-      raise ValueError('learning_rate_decay must be one of {}, not {!r}'.format(
-          ', '.join(LEARNING_RATE_DECAYS), self.learning_rate_decay))
+    _require_one_of(self, 'learning_rate_decay', LEARNING_RATE_DECAYS)
+    _require_one_of(self, 'loss_scaling', LOSS_SCALINGS)
+    if not 1 <= self.loss_scale < math.inf:
+      raise ValueError('loss_scale must be a number of at least 1, not {}'.format(self.loss_scale))
     if not (0 <= self.adam_beta1 < 1 and 0 <= self.adam_beta2 < 1):
       raise ValueError('adam_beta1 and adam_beta2 must lie in [0, 1), not {} and {}'.format(
           self.adam_beta1, self.adam_beta2))
@@ -162,7 +174,8 @@ class RunConfig:
   """All that a run folder must know to be trained further and sampled from.
 
   `classes` are the class names in the order of their ids; empty in a run without classes.
-  `data_digest` tells whether a continued run has the same meshes.
+  `data_digest` tells whether a continued run has the same meshes. `npu_options` are texts
+  'name=value' for the Ascend adapter (hw/npu_options.py).
   """
   vertex_model: VertexModelConfig
   face_model: FaceModelConfig
@@ -170,6 +183,7 @@ class RunConfig:
   sampling: SamplingConfig = SamplingConfig()
   classes: Tuple[str, ...] = ()
   data_digest: str = ''
+  npu_options: Tuple[str, ...] = ()
 
   def __post_init__(self):
     bits = self.vertex_model.quantization_bits, self.face_model.quantization_bits

@@ -12,8 +12,8 @@ from . import config as config_lib
 SAMPLING_FLAGS = ('temperature', 'top_k', 'top_p')
 
 
-def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, device=None,
-           precision=None, on_sample=None):
+def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, machine=None,
+           on_sample=None):
   """Draws meshes from the last checkpoint of a run.
 
   Args:
@@ -22,7 +22,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, d
     sampling_config: SamplingConfig; that of the run by default.
     class_id: class of all samples; by default the classes in turn.
     seed: int >= 0; sample i is a function of the weights, the seed, i and its class.
-    device, precision: of polygen.hw; chosen by it by default.
+    machine: hw.Machine; chosen by it by default.
     on_sample: called with each sampling.Sample as it comes.
 
   Returns:
@@ -34,17 +34,19 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, d
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
-  device = device or hw.choose_device()
-  precision = precision or hw.parse_precision(hw.DEFAULT_PRECISION, device)
+  from .layers.matmul import matmul_operands
+  machine = machine or hw.choose_machine()
   folder = checkpoint.RunFolder(run_path)
   run_config = folder.read_config()
   prefix = folder.require_checkpoint()
   samples = []
-  with tf.Graph().as_default(), tf.Session(config=hw.session_config(device, precision)) as session:
+  with tf.Graph().as_default(), matmul_operands(
+      machine.precision.matmul_type, machine.precision.native), tf.Session(
+          config=machine.session_config()) as session:
     models = checkpoint.build_models(run_config)
     sampler = sampling.Sampler(
         models, min(num_samples, sampling.MAX_BATCH_SIZE), sampling_config or run_config.sampling,
-        run_config.training.random_shift)
+        run_config.training.random_shift, machine.static_shapes)
     checkpoint.restore_models(session, models, prefix)
     class_ids = None if class_id is None else [class_id] * num_samples
     for drawn in sampler.sample(session, num_samples, seed, class_ids):
@@ -111,14 +113,14 @@ def main(argv=None):
     out = args.out or checkpoint.unused_path(os.path.join(args.run_path, 'generated'))
     sampling.check_unused(out)
     os.makedirs(out, exist_ok=True)
-    device = hw.choose_device(args.device)
-    precision = hw.parse_precision(args.precision_mode, device)
+    machine = hw.choose_machine(args.device, args.precision_mode,
+                                run_config.npu_options + tuple(args.npu_option))
   seed = fresh_seed() if args.seed is None else args.seed
-  print('{}\n{}\nSeed: {}'.format(device.description, precision.description, seed), flush=True)
+  print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
   with cli.user_errors(checkpoint.CheckpointError), cli.Progress(
       args.num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
-    samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, device,
-                     precision, lambda unused_sample: progress.advance())
+    samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
+                     lambda unused_sample: progress.advance())
   with cli.user_errors(OSError):
     sampling.write_samples(samples, out, seed, run_config.classes)
     sampling.write_picture_if_possible(samples, os.path.join(out, 'samples.png'), print)

@@ -5,7 +5,7 @@ that holds a run is continued from its last checkpoint.
 """
 import os
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from . import cli
 from . import config as config_lib
@@ -26,6 +26,7 @@ class TrainingResult(NamedTuple):
     total_time: seconds of the whole run.
     num_samples, num_completed: of the last samples.
     output_path: the run folder.
+    skipped_updates: left out by loss scaling; None where it does not act.
   """
   step: int
   evaluation: tuple
@@ -35,12 +36,13 @@ class TrainingResult(NamedTuple):
   num_samples: int
   num_completed: int
   output_path: str
+  skipped_updates: Optional[int] = None
 
   def table(self):
     """The closing lines. Scripts take the third field of the losses and the second of the times."""
     losses = self.evaluation.per_batch(self.batch_size)
     bits = self.evaluation.bits_per_vertex()
-    return '\n'.join([
+    lines = [
         'After step {}, evaluated on {} meshes, per {} of them:'.format(
             self.step, self.evaluation.num_meshes, self.batch_size),
         'Loss (vertices) {:.6g}'.format(losses.vertices),
@@ -49,16 +51,19 @@ class TrainingResult(NamedTuple):
         'StepTime: {:.4g}'.format(self.step_time),
         'TimetoTrain: {:.4g}'.format(self.total_time),
         'Samples completed: {} of {}'.format(self.num_completed, self.num_samples),
-        'Run folder: {}'.format(self.output_path)])
+        'Run folder: {}'.format(self.output_path)]
+    if self.skipped_updates is not None:
+      lines.insert(-1, 'Skipped updates: {}'.format(self.skipped_updates))
+    return '\n'.join(lines)
 
 
-def train(run, mesh_set, device, precision, start_time=None):
+def train(run, mesh_set, machine, start_time=None):
   """Trains an open run until its training_steps, from its last checkpoint if it has one.
 
   Args:
     run: training.continuing.OpenRun, not finished.
     mesh_set: data.MeshSet, of the classes of the run.
-    device, precision: of polygen.hw.
+    machine: hw.Machine.
     start_time: time.time() at which the run began; now by default.
 
   Returns:
@@ -68,27 +73,30 @@ def train(run, mesh_set, device, precision, start_time=None):
     checkpoint.CheckpointError: the last checkpoint cannot be restored.
   """
   import tensorflow.compat.v1 as tf
-  from . import hw
+  from .layers.matmul import matmul_operands
   start_time = start_time or time.time()
-  with tf.Graph().as_default(), tf.Session(config=hw.session_config(device, precision)) as session:
+  with tf.Graph().as_default(), matmul_operands(
+      machine.precision.matmul_type, machine.precision.native), tf.Session(
+          config=machine.session_config()) as session:
     tf.set_random_seed(run.config.training.seed)
-    return _train(session, run, mesh_set, start_time)
+    return _train(session, run, mesh_set, machine, start_time)
 
 
-def _train(session, run, mesh_set, start_time):
+def _train(session, run, mesh_set, machine, start_time):
   import tensorflow.compat.v1 as tf
-  from . import checkpoint, data
-  from .training import evaluation, loop, step, summaries
-  config, bits = run.config.training, run.config.vertex_model.quantization_bits
-  iterator = tf.data.make_initializable_iterator(data.packed_training_dataset(
-      mesh_set.meshes, mesh_set.labels, config.batch_size, run.start_step, config.training_steps,
-      config.seed, bits, config.random_shift))
+  from . import checkpoint
+  from .training import evaluation, inputs, loop, step, summaries
+  config = run.config.training
+  iterator = tf.data.make_initializable_iterator(
+      inputs.training_batches(run, mesh_set, machine.static_shapes))
   models = checkpoint.build_models(run.config)
-  training = step.training_step(models, iterator.get_next(), config)
-  evaluate = evaluation.Evaluator(models, mesh_set, config.batch_size, bits)
+  training = step.training_step(models, iterator.get_next(), config, machine)
+  evaluate = evaluation.Evaluator(
+      models, mesh_set, inputs.evaluation_shape(run, mesh_set, machine.static_shapes),
+      run.config.vertex_model.quantization_bits)
   saver = tf.train.Saver(max_to_keep=config.keep_checkpoints, save_relative_paths=True)
   saver.recover_last_checkpoints(run.folder.checkpoint_prefixes())
-  samples = _SampleWriter(run, models, mesh_set)
+  samples = _SampleWriter(run, models, mesh_set, machine.static_shapes)
   writer = summaries.ScalarWriter(run.folder.summaries)
 
   session.run([tf.global_variables_initializer(), iterator.initializer])
@@ -96,19 +104,25 @@ def _train(session, run, mesh_set, start_time):
     checkpoint.restore(saver, session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
   with cli.Progress(config.training_steps, run.start_step) as progress:
-    def on_step(number, losses):
-      progress.advance({'Loss (vertices)': losses.vertices, 'Loss (faces)': losses.faces})
-      if number == 1 or number % config.log_steps == 0:
-        writer.write(number, {'loss/vertices': losses.vertices, 'loss/faces': losses.faces})
+    def on_step(number, result):
+      values = {'Loss (vertices)': result.losses.vertices, 'Loss (faces)': result.losses.faces}
+      scalars = {'loss/vertices': result.losses.vertices, 'loss/faces': result.losses.faces}
+      if machine.precision.scale_loss:
+        values['Skipped updates'] = scalars['skipped_updates'] = result.skipped_updates
+      progress.advance(values, machine.steps_per_run)
+      if number == 1 or loop.is_due(number, config.log_steps, machine.steps_per_run):
+        writer.write(number, scalars)
 
     def save(number):
       saver.save(session, run.folder.checkpoint_prefix(), number, write_meta_graph=False)
 
     try:
-      step_time = loop.train(session, training, run.start_step, config.training_steps, on_step, [
+      looped = training._replace(train=machine.looped(session, training.train))
+      step_time = loop.train(session, looped, run.start_step, config.training_steps, on_step, [
           loop.Hook(config.checkpoint_steps, save),
           loop.Hook(config.sample_steps,
-                    lambda number: samples.draw(session, number, progress.write))])
+                    lambda number: samples.draw(session, number, progress.write))],
+          machine.steps_per_run)
     except KeyboardInterrupt:
       done = session.run(training.global_step)
       if done > run.start_step:
@@ -119,19 +133,20 @@ def _train(session, run, mesh_set, start_time):
       writer.close()
   return TrainingResult(
       config.training_steps, evaluate(session), config.batch_size, step_time,
-      time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path)
+      time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path,
+      session.run(training.skipped_updates) if machine.precision.scale_loss else None)
 
 
 class _SampleWriter:
   """Draws meshes during training into <run>/samples/step_<step>, with a picture."""
 
-  def __init__(self, run, models, mesh_set):
+  def __init__(self, run, models, mesh_set, static_shapes):
     from . import sampling
     self._run, self._mesh_set = run, mesh_set
     config = run.config.training
     self._sampler = sampling.Sampler(
         models, min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
-        config.random_shift) if config.num_samples else None
+        config.random_shift, static_shapes) if config.num_samples else None
     self.num_completed = 0
 
   def draw(self, session, step, write_line):
@@ -200,8 +215,7 @@ def main(argv=None):
     run_config = config_lib.replace_fields(
         with_classes(run_config, mesh_set, args.condition == 'class'),
         {'data_digest': mesh_set.digest})
-    device = hw.choose_device(args.device)
-    precision = hw.parse_precision(args.precision_mode, device)
+    machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     from .training.continuing import open_run
     run = open_run(run_config, args.output_path)
   if run.is_finished:
@@ -209,12 +223,12 @@ def main(argv=None):
           '--output_path starts a new one'.format(
               args.output_path, run.start_step, 2 * run.start_step))
     return None
-  print('{}\n{}\nTraining on {} meshes{}, run folder {}'.format(
-      device.description, precision.description, len(mesh_set.meshes),
+  print('{}\nTraining on {} meshes{}, run folder {}'.format(
+      machine.description, len(mesh_set.meshes),
       ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
       args.output_path), flush=True)
   with cli.user_errors(checkpoint.CheckpointError):
-    result = train(run, mesh_set, device, precision, start_time)
+    result = train(run, mesh_set, machine, start_time)
   print(result.table())
   return result
 

@@ -12,8 +12,7 @@ from polygen import checkpoint, config, data, hw, train
 from polygen.training import continuing, evaluation, loop, step
 from polygen.training.losses import Losses, batch_losses
 
-CPU = hw.choose_device('cpu')
-PRECISION = hw.parse_precision('float32', CPU)
+CPU = hw.choose_machine('cpu', 'float32')
 WITH_NOISE = {'training.random_shift': True, **{
     place + '.dropout_rate': 0.2 for place in (
         'vertex_model.decoder_config', 'face_model.encoder_config', 'face_model.decoder_config')}}
@@ -30,7 +29,7 @@ def run_training(mesh_set, path, changes=None, **training):
   run_config = config.replace_fields(
       tiny.run_config(**dict(settings, **training)), changes or {})
   run = continuing.open_run(run_config, str(path))
-  return train.train(run, mesh_set, CPU, PRECISION)
+  return train.train(run, mesh_set, CPU)
 
 
 def weights(path, training_step):
@@ -77,8 +76,8 @@ def interrupt(monkeypatch, number, error, mesh_set, path):
   """Trains as `whole_run` until an error after step `number`, before its loss is written."""
   advance = train.cli.Progress.advance
 
-  def failing(progress, values):
-    advance(progress, values)
+  def failing(progress, *arguments):
+    advance(progress, *arguments)
     if progress._step == number:
       raise error
 
@@ -146,7 +145,10 @@ def test_a_checkpoint_holds_models_slots_and_step(tiny_run):
     for slot in ('Adam', 'Adam_1'):
       keys = [key for key in found if key.endswith(name + '/' + slot)]
       assert len(keys) == 1 and found[keys[0]].shape == found[name].shape
-  others = set(found) - set(names) - {'global_step'}
+  assert found['global_step'].dtype == np.int32
+  loss_scale = {name for name in found if name.startswith('loss_scale/')}
+  assert len(loss_scale) == 4 and found['loss_scale/skipped_updates'] == 0
+  others = set(found) - set(names) - loss_scale - {'global_step'}
   assert len(others) == 2 * len(names) + 4  # slots, and two beta powers for each model
 
 
@@ -197,7 +199,7 @@ def test_two_adams_as_published(mesh_set):
       adam_epsilon=1e-3)
   with tf.Graph().as_default(), tf.Session() as session:
     models = checkpoint.build_models(tiny.run_config())
-    training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings)
+    training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings, CPU)
     variables = [model.variables for model in models]
     gradients = [[tf.convert_to_tensor(gradient) for gradient in tf.gradients(loss, own)]
                  for loss, own in zip(training.losses, variables)]
@@ -246,7 +248,8 @@ def test_evaluation_counts_every_mesh_once(mesh_set):
   batch_sizes = [1, 2, 5]
   with tf.Graph().as_default(), tf.Session() as session:
     models = checkpoint.build_models(tiny.run_config())
-    evaluators = [evaluation.Evaluator(models, mesh_set, size, 4) for size in batch_sizes]
+    evaluators = [evaluation.Evaluator(
+        models, mesh_set, data.padded_shape(mesh_set.meshes, size), 4) for size in batch_sizes]
     randomize(session, [variable for model in models for variable in model.variables])
     results = [evaluate(session) for evaluate in evaluators]
     again = evaluators[1](session)
@@ -274,16 +277,13 @@ class Clock:
     self.now = 0.
     self.steps = 0
 
-  def make_callable(self, unused_fetches):
-    return self._step
-
-  def _step(self):
+  def run(self, unused_fetches):
     self.steps += 1
     self.now += 10. if self.steps == 1 else 2.
-    return None, np.float32(self.steps), np.float32(-self.steps)
+    return None, (np.float32(self.steps), np.float32(-self.steps)), np.int32(7)
 
 
-def run_loop(monkeypatch, start_step, stop_step):
+def run_loop(monkeypatch, start_step, stop_step, steps_per_run=1):
   """(mean step time, calls of the hooks, reported losses) of a loop on a Clock."""
   clock, calls, reported = Clock(), [], []
   monkeypatch.setattr(loop.time, 'perf_counter', lambda: clock.now)
@@ -294,12 +294,14 @@ def run_loop(monkeypatch, start_step, stop_step):
       calls.append((name, number))
     return function
 
-  def on_step(number, losses):
+  def on_step(number, result):
     clock.now += 50.
-    reported.append((number, losses))
+    assert result.skipped_updates == 7
+    reported.append((number, result.losses))
 
-  mean = loop.train(clock, step.TrainingStep(Losses(None, None), None, None), start_step,
-                    stop_step, on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))])
+  mean = loop.train(
+      clock, step.TrainingStep(Losses(None, None), None, None, None), start_step, stop_step,
+      on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))], steps_per_run)
   return mean, calls, reported
 
 
@@ -309,6 +311,16 @@ def test_hooks_run_at_their_steps_and_at_the_end(monkeypatch):
   assert reported == [(number, Losses(number - 2., 2. - number)) for number in range(3, 11)]
   _, calls, _ = run_loop(monkeypatch, 0, 12)
   assert calls.count(('a', 12)) == calls.count(('b', 12)) == 1
+
+
+def test_several_steps_in_one_run(monkeypatch):
+  """Hooks are due when a multiple of their steps is passed."""
+  mean, calls, reported = run_loop(monkeypatch, 5, 17, steps_per_run=3)
+  assert [number for number, _ in reported] == [8, 11, 14, 17]
+  assert calls == [('a', 8), ('b', 8), ('a', 11), ('a', 14), ('b', 14), ('a', 17), ('b', 17)]
+  assert mean == 2. / 3
+  with pytest.raises(ValueError, match='no multiple of iterations_per_loop 5'):
+    run_loop(monkeypatch, 0, 12, steps_per_run=5)
 
 
 def test_step_time_leaves_out_the_first_step_and_hooks(monkeypatch):

@@ -4,6 +4,7 @@ from typing import NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from . import variables
+from .matmul import matmul
 from .shapes import shape_of
 
 
@@ -24,7 +25,7 @@ def dense_weights(name, inputs, outputs, bias=True, zero_kernel=False):
 def dense(x, weights):
   """x [..., inputs] -> [..., outputs], as one matrix product over all leading axes."""
   *leading, inputs = shape_of(x)
-  y = tf.matmul(tf.reshape(x, [-1, inputs]), weights.kernel)
+  y = matmul(tf.reshape(x, [-1, inputs]), weights.kernel)
   if weights.bias is not None:
     y = tf.nn.bias_add(y, weights.bias)
   return tf.reshape(y, leading + weights.kernel.shape.as_list()[1:])
@@ -32,7 +33,7 @@ def dense(x, weights):
 
 def scale_inputs(weights, scale, bias):
   """Weights w with dense(x, w) = dense(x * scale + bias, weights); scale, bias: [inputs]."""
-  shift = tf.matmul(bias[None], weights.kernel)[0]
+  shift = matmul(bias[None], weights.kernel)[0]
   return DenseWeights(weights.kernel * scale[:, None],
                       shift if weights.bias is None else weights.bias + shift)
 

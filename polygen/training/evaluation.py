@@ -30,12 +30,11 @@ class Evaluator:
   Args:
     models: (VertexModel, FaceModel).
     mesh_set: data.MeshSet.
-    batch_size: meshes evaluated at a time.
+    shape: data.BatchShape, of the meshes evaluated at a time.
     quantization_bits: of the meshes.
   """
 
-  def __init__(self, models, mesh_set, batch_size, quantization_bits):
-    shape = batches.padded_shape(mesh_set.meshes, batch_size)
+  def __init__(self, models, mesh_set, shape, quantization_bits):
     self._batches = lambda: batches.evaluation_batches(
         mesh_set.meshes, mesh_set.labels, shape, quantization_bits)
     self._num_meshes = len(mesh_set.meshes)

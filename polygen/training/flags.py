@@ -28,6 +28,9 @@ CONFIG_FLAGS = (
     _training('batch_size', int, 'meshes per step'),
     _training('learning_rate', float, 'of Adam, at the start'),
     _training('learning_rate_decay', str, 'none or cosine: to 0 over all steps'),
+    _training('loss_scaling', str, 'dynamic or fixed, where the precision scales the loss'),
+    _training('loss_scale', float, 'the loss scale, at the start'),
+    _training('loss_scale_growth_steps', int, 'good updates in a row before a dynamic one doubles'),
     _training('seed', int, 'decides initial weights, order of the data, shuffles and samples'),
     _training('log_steps', int, 'steps between TensorBoard scalars'),
     _training('checkpoint_steps', int, 'steps between checkpoints; the last step writes one too'),
@@ -81,4 +84,5 @@ def config_from_args(args):
     values['training.random_shift'] = True
   if args.condition:
     values['vertex_model.class_conditional'] = args.condition == 'class'
+  values['npu_options'] = run_config.npu_options + tuple(args.npu_option)
   return config_lib.replace_fields(run_config, values)

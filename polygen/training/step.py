@@ -1,44 +1,66 @@
-"""One training step: a batch, the losses of both models, one Adam for each."""
+"""One training step: a batch, the losses of both models, one update of both."""
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from ..hw import ExponentialUpdateLossScaleManager, FixedLossScaleManager
 from .losses import Losses, batch_losses
+from .optimizer import ModelsAdam
 from .schedule import learning_rate
 
 
 class TrainingStep(NamedTuple):
   """Tensors and operations of a step.
 
-  Running `train` updates both models and counts `global_step`; `losses` are those before the
-  update.
+  Attributes:
+    losses: Losses before the update.
+    train: updates both models and counts `global_step`, which is the number of batches consumed,
+      whether or not loss scaling left out their update.
+    global_step: int32 variable.
+    skipped_updates: int32 scalar variable: updates left out so far.
   """
   losses: Losses
   train: tf.Operation
   global_step: tf.Variable
+  skipped_updates: tf.Variable
 
 
-def training_step(models, batch, config):
+def training_step(models, batch, config, machine):
   """Builds the step in the default graph.
 
   Args:
     models: (VertexModel, FaceModel).
     batch: dict of dicts of tensors, as drawn in data/batches.py.
     config: TrainingConfig.
+    machine: hw.Machine; it decides about loss scaling.
   """
-  global_step = tf.train.get_or_create_global_step()
-  seed = tf.stack([config.seed, tf.cast(global_step, tf.int32)])
-  losses = batch_losses(models, batch, is_training=True, seed=seed)
-  rate = learning_rate(config, global_step)
-  updates = [_update(model, loss, rate, config) for model, loss in zip(models, losses)]
-  with tf.control_dependencies(updates):
+  global_step = int32_global_step()
+  losses = batch_losses(
+      models, batch, is_training=True, seed=tf.stack([config.seed, global_step.read_value()]))
+  manager = loss_scale_manager(config)
+  optimizer = machine.scaled(
+      ModelsAdam(models, learning_rate(config, global_step), config), manager)
+  gradients = optimizer.compute_gradients(tf.add_n(losses))
+  with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
     train = tf.assign_add(global_step, 1).op
-  return TrainingStep(losses, train, global_step)
+  return TrainingStep(losses, train, global_step, manager.skipped_updates)
 
 
-def _update(model, loss, rate, config):
-  with tf.name_scope(model.name + '_optimizer'):
-    optimizer = tf.train.AdamOptimizer(
-        rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
-    gradients = optimizer.compute_gradients(loss, model.variables)
-    return optimizer.apply_gradients(gradients)
+def loss_scale_manager(config):
+  """The manager of a TrainingConfig; a dynamic scale halves after each update that it skips."""
+  if config.loss_scaling == 'fixed':
+    return FixedLossScaleManager(config.loss_scale)
+  return ExponentialUpdateLossScaleManager(
+      config.loss_scale, config.loss_scale_growth_steps, decr_every_n_nan_or_inf=1, incr_ratio=2,
+      decr_ratio=0.5)
+
+
+def int32_global_step():
+  """The global step of the default graph: int32, since an NPU computes no int64."""
+  step = tf.train.get_global_step()
+  if step is not None:
+    return step
+  with tf.variable_scope(tf.VariableScope(reuse=False, name='', use_resource=True)):
+    return tf.get_variable(
+        'global_step', [], tf.int32, tf.zeros_initializer(), trainable=False,
+        collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.GLOBAL_STEP])

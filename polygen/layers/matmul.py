@@ -1,0 +1,63 @@
+"""Matrix products, their operands rounded to 16 bits where a scope asks for it.
+
+    with matmul_operands('float16'):
+      y = matmul(a, b)     # float32; a, b and the gradient of y are rounded wherever they multiply
+
+This is what a matrix unit does that reads float16 and adds up in float32. The scope belongs to the
+thread that builds the graph, as TensorFlow's own scopes do.
+"""
+import contextlib
+import threading
+
+import tensorflow.compat.v1 as tf
+
+
+class _Scope(threading.local):
+  operands = ('', False)
+
+
+_scope = _Scope()
+
+
+@contextlib.contextmanager
+def matmul_operands(operand_type='', native=False):
+  """The products built in this scope have operands of a type.
+
+  Args:
+    operand_type: 'float16' or 'bfloat16'; '' for float32 as it is.
+    native: whether the product is taken in this type, else in float32.
+  """
+  before, _scope.operands = _scope.operands, (operand_type, native)
+  try:
+    yield
+  finally:
+    _scope.operands = before
+
+
+def matmul(a, b, transpose_b=False):
+  """a [..., n, k] times b [..., k, m], or [..., m, k] if transpose_b: float32 [..., n, m]."""
+  operand_type, native = _scope.operands
+  if not operand_type:
+    return tf.matmul(a, b, transpose_b=transpose_b)
+  return _rounded_product(tf.as_dtype(operand_type), native, transpose_b)(a, b)
+
+
+def _rounded_product(dtype, native, transpose_b):
+  def product(a, b, **transposes):
+    if not native:
+      a, b = tf.cast(a, tf.float32), tf.cast(b, tf.float32)
+    return tf.cast(tf.matmul(a, b, **transposes), tf.float32)
+
+  @tf.custom_gradient
+  def rounded(a, b):
+    a, b = tf.cast(a, dtype), tf.cast(b, dtype)
+
+    def gradient(dy):
+      dy = tf.cast(dy, dtype)
+      da = product(dy, b, transpose_b=not transpose_b)
+      return da, (product(dy, a, transpose_a=True) if transpose_b
+                  else product(a, dy, transpose_a=True))
+
+    return product(a, b, transpose_b=transpose_b), gradient
+
+  return rounded

@@ -1,0 +1,49 @@
+"""One Adam for each model, behind the interface of one optimizer.
+
+So both models share one loss scale and one update, which is what an NPU needs: its overflow status
+belongs to the device, not to an optimizer.
+"""
+import tensorflow.compat.v1 as tf
+
+
+class ModelsAdam(tf.train.Optimizer):
+  """Applies to each variable the Adam of its model.
+
+  The slots exist from the start, under the same names wherever the update is built.
+
+  Args:
+    models: models whose variables exist.
+    rate: float32 scalar tensor, the learning rate.
+    config: TrainingConfig.
+  """
+
+  def __init__(self, models, rate, config):
+    super().__init__(use_locking=False, name='ModelsAdam')
+    self._parts = []
+    for model in models:
+      adam = tf.train.AdamOptimizer(
+          rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
+      with tf.name_scope(model.name + '_optimizer/'):
+        adam._create_slots(model.variables)  # no public call makes them before an update
+      self._parts.append((model, adam))
+
+  def compute_gradients(self, loss, var_list=None, *arguments, **options):
+    """Dense (gradient, variable) pairs; by default of all variables of the models."""
+    if var_list is None:
+      var_list = [variable for model, _ in self._parts for variable in model.variables]
+    pairs = super().compute_gradients(loss, var_list, *arguments, **options)
+    return [(gradient if gradient is None else tf.convert_to_tensor(gradient), variable)
+            for gradient, variable in pairs]
+
+  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    """The operation that updates all variables, then counts `global_step` if there is one."""
+    updates = []
+    for model, adam in self._parts:
+      names = {variable.name for variable in model.variables}
+      with tf.name_scope(model.name + '_optimizer/'):
+        updates.append(adam.apply_gradients(
+            [pair for pair in grads_and_vars if pair[1].name in names]))
+    if global_step is None:
+      return tf.group(*updates, name=name)
+    with tf.control_dependencies(updates):
+      return tf.assign_add(global_step, 1, name=name).op
