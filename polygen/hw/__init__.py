@@ -1,14 +1,21 @@
 """The machine: which device, which precision, which session. Knows no models.
 
-    device = choose_device('auto')
-    precision = parse_precision('mix', device)
-    with tf.Session(config=session_config(device, precision)) as session: ...
+    machine = choose_machine('auto', 'mix')
+    with tf.Session(config=machine.session_config()) as session: ...
 
-Importing this package does not load TensorFlow.
+Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
 from .devices import DEVICE_CHOICES, Device, choose_device
+from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
+                         LossScaleOptimizer)
+from .machine import Machine, choose_machine
+from .npu import NpuAdapter, load_adapter
+from .npu_options import NPU_OPTIONS, parse_npu_options
 from .precision import DEFAULT_PRECISION, Precision, parse_precision
-from .session import session_config
+from .session import npu_session_config, session_config
 
-__all__ = ['DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device', 'Precision', 'choose_device',
-           'parse_precision', 'session_config']
+__all__ = ['DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
+           'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
+           'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
+           'load_adapter', 'npu_session_config', 'parse_npu_options', 'parse_precision',
+           'session_config']

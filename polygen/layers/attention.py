@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from . import variables
 from .dense import DenseWeights, dense, dense_weights
+from .matmul import matmul
 from .shapes import shape_of
 
 
@@ -61,10 +62,10 @@ def attend(q, key_values, bias):
   Returns:
     [B, T, D], the heads joined.
   """
-  scores = tf.matmul(q, key_values.keys, transpose_b=True)
+  scores = matmul(q, key_values.keys, transpose_b=True)
   if bias is not None:
     scores += bias
-  heads = tf.transpose(tf.matmul(tf.nn.softmax(scores), key_values.values), [0, 2, 1, 3])
+  heads = tf.transpose(matmul(tf.nn.softmax(scores), key_values.values), [0, 2, 1, 3])
   batch, length, num_heads, head_size = shape_of(heads)
   return tf.reshape(heads, [batch, length, num_heads * head_size])
 
