@@ -6,16 +6,19 @@ from checkout import run_python
 from polygen import hw
 from polygen.hw import devices
 from polygen.hw.devices import Device
+from polygen.hw.npu_modes import PRECISION_MODES, PRECISION_MODES_V2
 
 CPU = Device('cpu', 'test')
 GPU = Device('gpu', 'test')
-LEGAL_MODES = ('mix', 'default', '', 'float32')
+NPU = Device('npu', 'test')
+LEGAL_MODES = ('mix', 'default', '', 'float32', 'float16', 'bfloat16')
 
 
 @pytest.mark.parametrize('num_gpus, requested, expected', [
     (0, 'auto', 'cpu'), (0, 'cpu', 'cpu'),
     (2, 'auto', 'gpu'), (2, 'gpu', 'gpu'), (2, 'cpu', 'cpu')])
 def test_choose_device(monkeypatch, num_gpus, requested, expected):
+  monkeypatch.setattr(devices, 'count_npus', lambda: 0)
   monkeypatch.setattr(devices, 'count_gpus', lambda: num_gpus)
   device = hw.choose_device(requested)
   assert device.name == expected
@@ -64,31 +67,39 @@ def test_detection_initialises_nothing():
   assert 'no trace' in run_python('-c', DETECTION_LEAVES_NO_TRACE)
 
 
-@pytest.mark.parametrize('device', [CPU, GPU])
-@pytest.mark.parametrize('mode', LEGAL_MODES)
-def test_every_precision_mode_is_float32_and_says_so(mode, device):
+@pytest.mark.parametrize('device, mode, name', [
+    (CPU, 'mix', 'float32'), (GPU, 'mix', 'float16'), (NPU, 'mix', 'allow_mix_precision'),
+    (CPU, 'default', 'float32'), (GPU, 'default', 'float32'), (NPU, 'default', 'default'),
+    (CPU, '', 'float32'), (GPU, '', 'float32'), (NPU, '', 'default'),
+    (CPU, 'float32', 'float32'), (GPU, 'float32', 'float32'), (NPU, 'float32', 'force_fp32'),
+    (CPU, 'float16', 'float16'), (GPU, 'float16', 'float16'), (NPU, 'float16', 'float16'),
+    (CPU, 'bfloat16', 'bfloat16'), (GPU, 'bfloat16', 'bfloat16'), (NPU, 'bfloat16', 'bfloat16')])
+def test_every_precision_mode_says_what_it_is(device, mode, name):
   precision = hw.parse_precision(mode, device)
-  assert precision.name == 'float32'
-  assert 'float32' in precision.description and precision.reason in precision.description
+  assert precision.name == name
+  assert name in precision.description and precision.reason in precision.description
   assert '\n' not in precision.description and '{' not in precision.description
 
 
-def test_default_precision_is_legal():
-  assert hw.DEFAULT_PRECISION in LEGAL_MODES
+@pytest.mark.parametrize('device', [CPU, GPU, NPU])
+def test_default_precision_is_legal(device):
+  assert hw.parse_precision(hw.DEFAULT_PRECISION, device)
 
 
-@pytest.mark.parametrize('mode', ['MIX', 'fp16', 'allow_mix_precision', ' ', None])
-def test_unknown_precision_lists_the_legal_ones(mode):
+@pytest.mark.parametrize('device, mode', [
+    (device, mode) for device in (CPU, GPU, NPU) for mode in ('MIX', 'float64', ' ', None)
+] + [(CPU, 'fp16'), (GPU, 'allow_mix_precision')])
+def test_unknown_precision_lists_the_legal_ones(device, mode):
   with pytest.raises(ValueError) as caught:
-    hw.parse_precision(mode, CPU)
-  assert all(legal in str(caught.value) for legal in LEGAL_MODES)
+    hw.parse_precision(mode, device)
+  legal = LEGAL_MODES + (PRECISION_MODES + PRECISION_MODES_V2 if device == NPU else ())
+  assert all(spelling in str(caught.value) for spelling in legal)
   assert "''" in str(caught.value) and '\n' not in str(caught.value)
 
 
 def test_session_config_of_each_device():
-  precision = hw.parse_precision('mix', CPU)
-  cpu = hw.session_config(CPU, precision)
-  gpu = hw.session_config(GPU, precision)
+  cpu, gpu = (hw.session_config(device, hw.parse_precision('float32', device))
+              for device in (CPU, GPU))
   assert cpu.allow_soft_placement and gpu.allow_soft_placement
   assert dict(cpu.device_count) == {'GPU': 0} and 'GPU' not in gpu.device_count
   assert gpu.gpu_options.allow_growth and not cpu.gpu_options.allow_growth
