@@ -43,17 +43,19 @@ def matmul(a, b, transpose_b=False):
 
 
 def _rounded_product(dtype, native, transpose_b):
+  def operand(x):
+    x = tf.cast(x, dtype)
+    return x if native else tf.cast(x, tf.float32)
+
   def product(a, b, **transposes):
-    if not native:
-      a, b = tf.cast(a, tf.float32), tf.cast(b, tf.float32)
     return tf.cast(tf.matmul(a, b, **transposes), tf.float32)
 
   @tf.custom_gradient
   def rounded(a, b):
-    a, b = tf.cast(a, dtype), tf.cast(b, dtype)
+    a, b = operand(a), operand(b)
 
     def gradient(dy):
-      dy = tf.cast(dy, dtype)
+      dy = operand(dy)
       da = product(dy, b, transpose_b=not transpose_b)
       return da, (product(dy, a, transpose_a=True) if transpose_b
                   else product(a, dy, transpose_a=True))
