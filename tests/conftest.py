@@ -1,7 +1,19 @@
 """What several test modules share: tiny meshes and a run trained on them, made once."""
+import os
+
 import pytest
 
 import tiny
+
+
+def pytest_configure():
+  """Names the device that POLYGEN_TEST_DEVICE asks for; one line if it is not there."""
+  if os.environ.get('POLYGEN_TEST_DEVICE'):
+    import sessions
+    try:
+      print(sessions.device().description)
+    except ValueError as error:
+      raise pytest.UsageError(str(error))
 
 
 @pytest.fixture(scope='session')

@@ -3,6 +3,8 @@ empty."""
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+import sessions
+
 OUTPUT_GAIN = 2.
 
 
@@ -22,7 +24,7 @@ def assign(session, variables, values):
 def randomised_session(variables, seed=0):
   """A session of the default graph in which all its variables are random."""
   assert variables and set(_names(variables)) == set(_names(tf.global_variables()))
-  session = tf.Session()
+  session = sessions.session()
   assign(session, variables, random_values(variables, seed))
   return session
 

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 import model_cases
 import naive_sampling
 import randomise
+import sessions
 from model_cases import MAX_FACE_TOKENS, NUM_CLASSES, SHALLOW
 from polygen.layers.decoding import Decoded
 from polygen.models.face import faces_from_tokens
@@ -162,7 +163,7 @@ def cut():
     tokens = tf.placeholder(tf.int32, [None, STEPS])
     completed = tf.placeholder(tf.bool, [None])
     outputs = faces_from_tokens(Decoded(tokens, completed))
-  session = tf.Session(graph=graph)
+  session = sessions.session(graph)
   return lambda *values: session.run(outputs, dict(zip((tokens, completed), values)))
 
 

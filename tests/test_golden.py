@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+import sessions
 from polygen import checkpoint, models
 
 CASES = sorted(path.parent for path in pathlib.Path(__file__).parent.glob('golden/*/config.json'))
@@ -52,7 +53,7 @@ def test_agrees_with_deepmind(path):
   model_name, model, inputs, expected = load_case(path)
   tokens = 'faces' if model_name == 'FaceModel' else 'vertices_flat'
   mask = inputs[tokens + '_mask']
-  with tf.Graph().as_default(), tf.Session() as session:
+  with tf.Graph().as_default(), sessions.session() as session:
     distribution = model(inputs)
     greedy = greedy_sample(model_name, model, inputs)
     checkpoint.restore_deepmind(session, model, str(path / 'model'))
