@@ -1,9 +1,9 @@
-"""A host program that carries polygen: run as `embedded_program.py NAME [FORBIDDEN] [FOLDER]`.
+"""A host program that carries polygen: run as `embedded_program.py NAME FORBIDDEN FOLDER NAUGHTY`.
 
-NAME is how the host reaches the package, e.g. `polygen` or `vendor.polygen.polygen`; FORBIDDEN is
-a name that must stay unimportable, e.g. `polygen`; '' for none. Imports every module of the
-package; with a FOLDER, trains 2 steps and samples a mesh there. Compares what belongs to the whole
-process before and after, and prints the names of the modules.
+NAME is how the host reaches the package, e.g. `vendor.polygen.polygen`; FORBIDDEN is a name that
+must stay unimportable, e.g. `polygen`. Imports every module of the package, trains 2 steps and
+samples a mesh in the new FOLDER. Compares what belongs to the whole process before and after, and
+prints the names of the modules; then what the comparison says after an import of NAUGHTY.
 """
 import contextlib
 import importlib
@@ -82,20 +82,23 @@ def train_and_sample(name, folder):
   assert os.path.isfile(os.path.join(run, 'generated', 'sample_000.obj'))
 
 
-def main(name, forbidden=None, folder=None):
-  if forbidden:
-    sys.modules[forbidden] = None  # from now on `import forbidden` raises ImportError
+def main(name, forbidden, folder, naughty):
+  sys.modules[forbidden] = None  # from now on `import forbidden` raises ImportError
   assert tf.executing_eagerly() == eager_by_default()
   before = process_state()
   assert not before['default graph']
   modules = import_all(name)
   check_unchanged(before, 'importing')
-  if folder:
-    train_and_sample(name, folder)
-    check_unchanged(before, 'training and sampling')
-    assert tf.executing_eagerly() == eager_by_default()
-  assert not [m for m in sys.modules if forbidden and m.startswith(forbidden + '.')]
+  train_and_sample(name, folder)
+  check_unchanged(before, 'training and sampling')
+  assert tf.executing_eagerly() == eager_by_default()
+  assert not [m for m in sys.modules if m.startswith(forbidden + '.')]
   print('\n'.join(modules))
+  importlib.import_module(naughty)
+  try:
+    check_unchanged(before, 'importing ' + naughty)
+  except AssertionError as error:
+    print(error)
 
 
 if __name__ == '__main__':

@@ -72,8 +72,9 @@ def test_the_installed_package_trains_from_an_empty_folder(installed, tmp_path):
   where = run_python('-c', 'import polygen; print(polygen.__file__)', cwd=tmp_path,
                      search_path=[installed])
   assert pathlib.Path(where.strip()).parent.parent.resolve() == installed.resolve()
-  output = run_python('-m', 'polygen.train', '--training_steps', '5', cwd=tmp_path,
-                      search_path=[installed])
+  output = run_python(
+      '-m', 'polygen.train', '--training_steps', '5', '--hidden_size', '16', '--fc_size', '32',
+      '--num_layers', '1', '--num_samples', '1', cwd=tmp_path, search_path=[installed])
   for line in (r'^Loss \(vertices\) [0-9.e+-]+$', r'^Loss \(faces\) [0-9.e+-]+$',
                r'^StepTime: [0-9.e+-]+$', r'^TimetoTrain: [0-9.e+-]+$'):
     assert re.search(line, output, re.MULTILINE), (line, output)
