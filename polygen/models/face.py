@@ -19,6 +19,7 @@ from ..layers.decoding import decode
 from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
 from ..layers.masks import causal_bias, padding_bias, segment_bias
+from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_values, transformer,
                                   transformer_step, transformer_weights)
@@ -222,7 +223,7 @@ class FaceModel(Model):
   def _logits(self, weights, outputs, encoded, bias):
     """Decoder outputs [B, T, D] -> pointer logits [B, T, S]."""
     pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
-    return tf.matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
+    return matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
 
   def _decode(self, context, num_samples, noise, drawing, fixed_length):
     weights = self._weights()
