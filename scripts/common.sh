@@ -47,7 +47,8 @@ parse_flags() {
 # Makes PYTHON an absolute path.
 find_python() {
   local path
-  path=$(command -v -- "$PYTHON") || fail "there is no '$PYTHON': name the interpreter with --python"
+  path=$(command -v -- "$PYTHON") ||
+    fail "there is no '$PYTHON': name the interpreter with --python"
   case $path in
     /*) PYTHON=$path ;;
     *) PYTHON=$PWD/$path ;;

@@ -15,7 +15,7 @@ Flags (--flag=value or --flag value):
   -- FLAGS           flags of pytest to pass on
 
 Environment: ASCEND_DEVICE_ID (default 0). The output is kept in
-scripts/output/\$ASCEND_DEVICE_ID/model_test_\$ASCEND_DEVICE_ID.log, older ones as FILE.1, FILE.2, ...
+scripts/output/\$ASCEND_DEVICE_ID/model_test_\$ASCEND_DEVICE_ID.log, older ones as FILE.1, ...
 END
 }
 
