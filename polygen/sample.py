@@ -107,14 +107,14 @@ def main(argv=None):
     folder = checkpoint.RunFolder(args.run_path)
     run_config = folder.read_config()
     folder.require_checkpoint()
+    machine = hw.choose_machine(args.device, args.precision_mode,
+                                run_config.npu_options + tuple(args.npu_option))
     class_id = find_class(args.class_label, run_config.classes)
     sampling_config = config_lib.replace_fields(run_config.sampling, {
         name: getattr(args, name) for name in SAMPLING_FLAGS if getattr(args, name) is not None})
     out = args.out or checkpoint.unused_path(os.path.join(args.run_path, 'generated'))
     sampling.check_unused(out)
     os.makedirs(out, exist_ok=True)
-    machine = hw.choose_machine(args.device, args.precision_mode,
-                                run_config.npu_options + tuple(args.npu_option))
   seed = fresh_seed() if args.seed is None else args.seed
   print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
   with cli.user_errors(checkpoint.CheckpointError), cli.Progress(

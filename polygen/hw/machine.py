@@ -68,6 +68,7 @@ def choose_machine(device=AUTO, precision_mode=DEFAULT_PRECISION, npu_options=()
   Raises:
     ValueError: a device that is not there, an unknown mode, a wrong option.
   """
-  parse_npu_options(npu_options)
   chosen = choose_device(device)
-  return Machine(chosen, parse_precision(precision_mode, chosen), tuple(npu_options))
+  machine = Machine(chosen, parse_precision(precision_mode, chosen), tuple(npu_options))
+  machine.session_config()  # refuses options that do not go together
+  return machine
