@@ -1,4 +1,6 @@
 """What several test modules share: tiny meshes and a run trained on them, made once."""
+import contextlib
+import io
 import os
 
 import pytest
@@ -23,10 +25,22 @@ def tiny_meshes(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def tiny_run(tiny_meshes, tmp_path_factory):
-  """A run folder trained for 60 steps, class-conditional; not to be changed."""
+def tiny_training(tiny_meshes, tmp_path_factory):
+  """(run folder, what the command printed, TrainingResult) of 60 steps, class-conditional.
+
+  The flags are spelt with dashes. The folder is not to be changed.
+  """
   from polygen import train
   run_path = str(tmp_path_factory.mktemp('tiny') / 'run')
-  train.main(tiny.train_flags(
-      tiny_meshes, run_path, '--training_steps', '60', '--learning_rate', '0.01'))
-  return run_path
+  flags = [flag.replace('_', '-') if flag.startswith('--') else flag for flag in tiny.train_flags(
+      tiny_meshes, run_path, '--training_steps', '60', '--learning_rate', '0.01')]
+  flags[flags.index('--data-path')] = '--datapath'
+  with contextlib.redirect_stdout(io.StringIO()) as printed:
+    result = train.main(flags)
+  return run_path, printed.getvalue(), result
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tiny_training):
+  """The run folder of `tiny_training`."""
+  return tiny_training[0]

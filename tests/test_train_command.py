@@ -15,64 +15,32 @@ from checkout import ROOT
 from polygen import checkpoint, config, data, train
 
 
-@pytest.fixture(scope='module')
-def first_run(tiny_meshes, tmp_path_factory):
-  """(folder, what the command printed, TrainingResult) of 3 steps; flags spelt with dashes."""
-  path = str(tmp_path_factory.mktemp('command') / 'run')
-  flags = [flag.replace('_', '-') if flag.startswith('--') else flag
-           for flag in tiny.train_flags(tiny_meshes, path, '--training_steps', '3')]
-  assert '--data-path' in flags
-  flags[flags.index('--data-path')] = '--datapath'
-  with Printed() as printed:
-    result = train.main(flags)
-  return path, printed.text, result
-
-
-class Printed:
-  """Collects standard output, also where the capsys fixture cannot be had."""
-
-  def __enter__(self):
-    import contextlib
-    import io
-    self._file = io.StringIO()
-    self._redirection = contextlib.redirect_stdout(self._file)
-    self._redirection.__enter__()
-    return self
-
-  def __exit__(self, *exception):
-    self._redirection.__exit__(*exception)
-
-  @property
-  def text(self):
-    return self._file.getvalue()
-
-
 @pytest.fixture
-def run_copy(first_run, tmp_path):
-  shutil.copytree(first_run[0], str(tmp_path / 'copy'))
+def run_copy(tiny_run, tmp_path):
+  shutil.copytree(tiny_run, str(tmp_path / 'copy'))
   return str(tmp_path / 'copy')
 
 
-def test_the_files_of_a_run(first_run):
-  path, _, result = first_run
+def test_the_files_of_a_run(tiny_training):
+  path, _, result = tiny_training
   found = tiny.files(path)
-  samples = ['samples/step_000003/sample_00{}.obj'.format(number) for number in range(2)]
+  samples = ['samples/step_000060/sample_00{}.obj'.format(number) for number in range(2)]
   assert set(samples) | {
-      'config.json', 'checkpoints/model-3.index', 'checkpoints/model-3.data-00000-of-00001',
-      'samples/step_000003/samples.json', 'samples/step_000003.png'} <= set(found)
+      'config.json', 'checkpoints/model-60.index', 'checkpoints/model-60.data-00000-of-00001',
+      'samples/step_000060/samples.json', 'samples/step_000060.png'} <= set(found)
   assert [name for name in found if name.startswith('summaries/events')]
-  assert found['samples/step_000003.png'].startswith(b'\x89PNG')
-  entries = json.loads(found['samples/step_000003/samples.json'].decode())
+  assert found['samples/step_000060.png'].startswith(b'\x89PNG')
+  entries = json.loads(found['samples/step_000060/samples.json'].decode())
   assert [entry['file'] for entry in entries] == [os.path.basename(name) for name in samples]
   assert [entry['class'] for entry in entries] == ['octahedron', 'pyramid']
   run_config = checkpoint.RunFolder(path).read_config()
   assert run_config.classes == ('octahedron', 'pyramid', 'tetrahedron')
-  assert run_config.vertex_model.num_classes == 3 and run_config.training.training_steps == 3
-  assert result.step == 3 and result.output_path == path
+  assert run_config.vertex_model.num_classes == 3 and run_config.training.training_steps == 60
+  assert result.step == 60 and result.output_path == path
 
 
-def test_the_lines_that_scripts_grep(first_run):
-  _, text, result = first_run
+def test_the_lines_that_scripts_grep(tiny_training):
+  _, text, result = tiny_training
   number = r'[0-9.]+(e[+-][0-9]+)?$'
   losses = result.evaluation.per_batch(2)
   for start, field, value in (
@@ -86,14 +54,13 @@ def test_the_lines_that_scripts_grep(first_run):
   assert '\r' not in text
 
 
-def test_a_finished_run_says_how_to_extend_it(first_run, tiny_meshes, capsys):
-  path = first_run[0]
-  before = tiny.files(path)
-  assert train.main(tiny.train_flags(tiny_meshes, path, '--training_steps', '3')) is None
+def test_a_finished_run_says_how_to_extend_it(tiny_run, tiny_meshes, capsys):
+  before = tiny.files(tiny_run)
+  assert train.main(tiny.train_flags(tiny_meshes, tiny_run, '--training_steps', '60')) is None
   printed = capsys.readouterr().out
-  assert printed.count('\n') == 1 and 'finished run of 3 steps' in printed
-  assert '--training_steps 6 extends it' in printed and '--output_path' in printed
-  assert tiny.files(path) == before
+  assert printed.count('\n') == 1 and 'finished run of 60 steps' in printed
+  assert '--training_steps 120 extends it' in printed and '--output_path' in printed
+  assert tiny.files(tiny_run) == before
 
 
 def test_a_picture_that_is_there_stays(tmp_path, monkeypatch):
@@ -103,7 +70,7 @@ def test_a_picture_that_is_there_stays(tmp_path, monkeypatch):
   (tmp_path / 'samples' / 'step_000003.png').write_text('mine')
   run = types.SimpleNamespace(
       folder=checkpoint.RunFolder(str(tmp_path)), config=tiny.run_config(num_samples=0))
-  writer = train._SampleWriter(run, None, types.SimpleNamespace(meshes=[]))
+  writer = train._SampleWriter(run, None, types.SimpleNamespace(meshes=[]), False)
   writer._sampler = types.SimpleNamespace(sample=lambda *unused_arguments: [])
   writer.draw(None, 3, lambda line: None)
   assert pictures == [str(tmp_path / 'samples' / 'step_000003_2.png')]
@@ -114,14 +81,14 @@ def test_extending_without_matplotlib(run_copy, tiny_meshes, capsys, monkeypatch
   for name in [name for name in sys.modules if name.split('.')[0] == 'matplotlib'] + ['matplotlib']:
     monkeypatch.setitem(sys.modules, name, None)
   before = tiny.files(run_copy)
-  result = train.main(tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '5'))
+  result = train.main(tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '62'))
   lines = capsys.readouterr().out.splitlines()
-  assert 'Continuing {} from step 3'.format(run_copy) in lines
+  assert 'Continuing {} from step 60'.format(run_copy) in lines
   assert len([line for line in lines if line.startswith('No picture: ')]) == 1
   assert any('pip install "polygen[plot]"' in line for line in lines)
   after = tiny.files(run_copy)
-  assert result.step == 5 and 'checkpoints/model-5.index' in after
-  assert 'samples/step_000005/sample_000.obj' in after and 'samples/step_000005.png' not in after
+  assert result.step == 62 and 'checkpoints/model-62.index' in after
+  assert 'samples/step_000062/sample_000.obj' in after and 'samples/step_000062.png' not in after
   state = {'checkpoints/checkpoint'}  # TensorFlow's list of the checkpoints that stay
   moved = {'config.json': 'config_before.json'}
   for name, content in before.items():
@@ -136,13 +103,13 @@ def test_extending_without_matplotlib(run_copy, tiny_meshes, capsys, monkeypatch
     (['--condition', 'none'], 'classes: octahedron, pyramid, tetrahedron -> none'),
     (['--data_path', str(ROOT / 'meshes'), '--max_num_vertices', '64', '--max_face_tokens', '320'],
      'classes: octahedron, pyramid, tetrahedron -> cone, cube, cylinder, icosphere')])
-def test_a_folder_of_another_run_is_refused(first_run, tiny_meshes, capsys, change, words):
-  before = tiny.files(first_run[0])
+def test_a_folder_of_another_run_is_refused(tiny_run, tiny_meshes, capsys, change, words):
+  before = tiny.files(tiny_run)
   line = tiny.error_of(
-      train.main, tiny.train_flags(tiny_meshes, first_run[0], '--training_steps', '9', *change),
+      train.main, tiny.train_flags(tiny_meshes, tiny_run, '--training_steps', '90', *change),
       capsys)
-  assert words in line and '--output_path' in line and first_run[0] in line
-  assert tiny.files(first_run[0]) == before
+  assert words in line and '--output_path' in line and tiny_run in line
+  assert tiny.files(tiny_run) == before
 
 
 # Bad input.
@@ -214,12 +181,12 @@ def test_a_read_only_output_path(tiny_meshes, tmp_path, capsys):
 
 
 def test_a_damaged_checkpoint(run_copy, tiny_meshes, capsys):
-  path = os.path.join(run_copy, 'checkpoints', 'model-3.data-00000-of-00001')
+  path = os.path.join(run_copy, 'checkpoints', 'model-60.data-00000-of-00001')
   with open(path, 'r+b') as file:
     file.truncate(1000)
   line = tiny.error_of(
-      train.main, tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '4'), capsys)
-  assert 'checkpoints' in line and 'model-3 cannot be restored' in line
+      train.main, tiny.train_flags(tiny_meshes, run_copy, '--training_steps', '61'), capsys)
+  assert 'checkpoints' in line and 'model-60 cannot be restored' in line
 
 
 def test_exit_code_2_and_one_line_on_standard_error(tmp_path):
