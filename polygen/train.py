@@ -217,7 +217,9 @@ def main(argv=None):
         {'data_digest': mesh_set.digest})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     from .training.continuing import open_run
+    machine.require_whole_runs(run_config.training.training_steps)
     run = open_run(run_config, args.output_path)
+    machine.require_whole_runs(run.start_step)
   if run.is_finished:
     print('{} holds a finished run of {} steps; --training_steps {} extends it, another '
           '--output_path starts a new one'.format(

@@ -131,7 +131,7 @@ class LossScaleOptimizer:
     self._manager = manager
 
   def compute_gradients(self, loss, var_list=None):
-    """The (gradient, variable) pairs of the loss itself; variables without gradient are left out."""
+    """The (gradient, variable) pairs of the loss itself; variables without one are left out."""
     scale = self._manager.get_loss_scale()
     return [(gradient / scale, variable) for gradient, variable
             in self._optimizer.compute_gradients(loss * scale, var_list) if gradient is not None]

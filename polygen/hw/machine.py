@@ -38,6 +38,12 @@ class Machine(NamedTuple):
       return 1
     return parse_npu_options(self.npu_options).get('iterations_per_loop', 1)
 
+  def require_whole_runs(self, steps):
+    """Raises a ValueError unless this number of training steps fills whole runs."""
+    if steps % self.steps_per_run:
+      raise ValueError('{} steps are no multiple of iterations_per_loop {}: choose another '
+                       'iterations_per_loop or --training_steps'.format(steps, self.steps_per_run))
+
   def session_config(self):
     """The tf.ConfigProto of every session."""
     return session_config(self.device, self.precision, self.npu_options)

@@ -28,12 +28,15 @@ class ModelsAdam(tf.train.Optimizer):
       self._parts.append((model, adam))
 
   def compute_gradients(self, loss, var_list=None, *arguments, **options):
-    """Dense (gradient, variable) pairs; by default of all variables of the models."""
+    """Dense (gradient, variable) pairs, by default of all variables of the models.
+
+    Variables that the loss does not depend on are left out.
+    """
     if var_list is None:
       var_list = [variable for model, _ in self._parts for variable in model.variables]
     pairs = super().compute_gradients(loss, var_list, *arguments, **options)
-    return [(gradient if gradient is None else tf.convert_to_tensor(gradient), variable)
-            for gradient, variable in pairs]
+    return [(tf.convert_to_tensor(gradient), variable)
+            for gradient, variable in pairs if gradient is not None]
 
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     """The operation that updates all variables, then counts `global_step` if there is one."""
