@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+import model_cases
 import tiny
 from polygen import checkpoint, config, data, hw, train
 from polygen.training import continuing, evaluation, loop, step
@@ -87,12 +88,13 @@ def interrupt(monkeypatch, number, error, mesh_set, path):
       run_training(mesh_set, path, **WHOLE)
 
 
-WHOLE = dict(changes=WITH_NOISE, training_steps=6, checkpoint_steps=2, keep_checkpoints=2)
+WHOLE = dict(changes=WITH_NOISE, training_steps=6, checkpoint_steps=2, keep_checkpoints=2,
+             batch_size=1, log_steps=3)
 
 
 @pytest.fixture(scope='module')
 def whole_run(mesh_set, tmp_path_factory):
-  """(folder, TrainingResult) of 6 steps with dropout and shifts."""
+  """(folder, TrainingResult) of 6 steps, twice through the meshes, with dropout and shifts."""
   path = tmp_path_factory.mktemp('training') / 'whole'
   return path, run_training(mesh_set, path, **WHOLE)
 
@@ -117,7 +119,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     assert_equal_arrays(weights(whole_path, number), weights(path, number))
   assert continued.evaluation == whole.evaluation
   expected = scalars(whole_path)
-  assert len(expected) == 12 and set(scalars(path)) == set(expected)
+  assert len(expected) == 6 and set(scalars(path)) == set(expected)
 
 
 def test_another_seed_gives_another_run(mesh_set, whole_run, tmp_path):
@@ -152,10 +154,10 @@ def test_a_checkpoint_holds_models_slots_and_step(tiny_run):
   assert len(others) == 2 * len(names) + 4  # slots, and two beta powers for each model
 
 
-def test_batch_size_1_and_its_tensorboard_scalars(mesh_set, tmp_path):
-  result = run_training(mesh_set, tmp_path / 'run', training_steps=7, batch_size=1, log_steps=3)
+def test_batch_size_1_and_its_tensorboard_scalars(mesh_set, whole_run):
+  path, result = whole_run
   assert result.evaluation.num_meshes == 3 and np.isfinite(result.evaluation.losses).all()
-  found = scalars(tmp_path / 'run')
+  found = scalars(path)
   assert [(number, tag) for number, tag, _ in found] == [
       (number, tag) for number in (1, 3, 6) for tag in ('loss/vertices', 'loss/faces')]
   # Output kernels and biases start at 0, so the first loss is that of equal probabilities.
@@ -167,19 +169,41 @@ def test_batch_size_1_and_its_tensorboard_scalars(mesh_set, tmp_path):
 # One step.
 
 
-def constant_batch(mesh_set, picks, batch_size):
+def constant_batch(mesh_set, picks, batch_size, shuffle_vertices=True):
   shape = data.padded_shape(mesh_set.meshes, batch_size)
   return data.make_batch(mesh_set.meshes, mesh_set.labels, [(0, pick) for pick in picks], shape,
-                         seed=0, quantization_bits=4)
+                         seed=0, quantization_bits=4, shuffle_vertices=shuffle_vertices)
 
 
-def test_the_loss_is_the_sum_over_the_batch(mesh_set):
-  with tf.Graph().as_default(), tf.Session() as session:
+class Losing:
+  """The losses of any padded batch and two evaluators, in one graph of random weights."""
+
+  def __init__(self, mesh_set):
     models = checkpoint.build_models(tiny.run_config())
-    losses = [batch_losses(models, constant_batch(mesh_set, picks, 3))
-              for picks in ([0], [1], [2], [0, 1, 2], [1, 1, 1])]
-    randomize(session, [variable for model in models for variable in model.variables])
-    one, two, three, together, thrice = np.array(session.run(losses))
+    self._placeholders = {part: model_cases.placeholders_of(values) for part, values
+                          in constant_batch(mesh_set, [0], 1).items()}
+    self._losses = batch_losses(models, self._placeholders)
+    # One full batch and a part, or one part: the meshes are 3.
+    self.evaluators = [evaluation.Evaluator(
+        models, mesh_set, data.padded_shape(mesh_set.meshes, size), 4) for size in (2, 5)]
+    self.session = tf.Session()
+    randomize(self.session, [variable for model in models for variable in model.variables])
+
+  def of(self, batch):
+    return np.array(self.session.run(self._losses, {
+        placeholder: batch[part][key] for part, keys in self._placeholders.items()
+        for key, placeholder in keys.items()}))
+
+
+@pytest.fixture(scope='module')
+def losing(mesh_set):
+  with tf.Graph().as_default():
+    return Losing(mesh_set)
+
+
+def test_the_loss_is_the_sum_over_the_batch(losing, mesh_set):
+  one, two, three, together, thrice = [losing.of(constant_batch(mesh_set, picks, 3))
+                                       for picks in ([0], [1], [2], [0, 1, 2], [1, 1, 1])]
   assert (one > 0).all() and not np.allclose(one, two)
   np.testing.assert_allclose(one + two + three, together, rtol=1e-5)
   np.testing.assert_allclose(3 * two, thrice, rtol=1e-5)
@@ -243,21 +267,16 @@ class NumpyAdam:
 # Evaluation.
 
 
-def test_evaluation_counts_every_mesh_once(mesh_set):
-  """For batch sizes that divide the number of meshes, 3, and others."""
-  batch_sizes = [1, 2, 5]
-  with tf.Graph().as_default(), tf.Session() as session:
-    models = checkpoint.build_models(tiny.run_config())
-    evaluators = [evaluation.Evaluator(
-        models, mesh_set, data.padded_shape(mesh_set.meshes, size), 4) for size in batch_sizes]
-    randomize(session, [variable for model in models for variable in model.variables])
-    results = [evaluate(session) for evaluate in evaluators]
-    again = evaluators[1](session)
-  assert again == results[1]
-  for result in results:
+def test_evaluation_counts_every_mesh_once(losing, mesh_set):
+  """Against the sum of the losses of each mesh alone."""
+  expected = sum(losing.of(constant_batch(mesh_set, [pick], 1, shuffle_vertices=False))
+                 for pick in range(3))
+  for evaluate in losing.evaluators:
+    result = evaluate(losing.session)
     assert (result.num_meshes, result.num_vertices) == (3, 4 + 5 + 6)
     assert min(result.losses) > 0
-    np.testing.assert_allclose(result.losses, results[0].losses, rtol=1e-5)
+    np.testing.assert_allclose(result.losses, expected, rtol=1e-5)
+    assert evaluate(losing.session) == result
 
 
 def test_figures_of_an_evaluation():
