@@ -1,5 +1,6 @@
 """Small models with random weights, in graphs with placeholders of unknown sizes."""
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,6 +18,8 @@ MAX_VERTICES = 6
 MAX_FACE_TOKENS = 14
 DRAWINGS = ({}, {'temperature': 1.5, 'top_k': 6, 'top_p': 0.8})
 CLOSE = {'atol': 1e-5, 'rtol': 0}
+NUM_SAMPLES = 20
+NUM_VERTICES = 5
 
 
 def variable_names():
@@ -110,3 +113,46 @@ class Case:
       return self.run(self.logits, dict(batch, **{self.tokens_key: tokens}))[:, -1]
 
     return naive_sampling.generate(next_logits, noise, drawing)
+
+
+def batch_of(case):
+  """Three examples for a Case."""
+  if case.tokens_key == 'faces':
+    return face_batch(3, NUM_VERTICES, 10)
+  return vertex_batch(3, 4)
+
+
+def _sample_vertices(model, batch, noise, drawing):
+  return model.sample(
+      NUM_SAMPLES, {'class_label': batch['class_label']}, recenter_verts=False,
+      only_return_complete=False, noise=noise, **drawing)
+
+
+def _sample_faces(model, batch, noise, drawing):
+  context = {key: batch[key] for key in ('vertices', 'vertices_mask', 'class_label')}
+  return model.sample(context, only_return_complete=False, noise=noise, **drawing)
+
+
+_MEMORY_EFFICIENT = dict(dataclasses.asdict(SHALLOW), memory_efficient=True)
+_VERTEX_CASES = {
+    'vertex_discrete_with_class': {'class_conditional': True},
+    'vertex_continuous_memory_efficient': {
+        'use_discrete_embeddings': False, 'decoder_config': _MEMORY_EFFICIENT},
+}
+_FACE_CASES = {
+    'face_discrete_cross_with_class': {'class_conditional': True},
+    'face_continuous_memory_efficient': {
+        'class_conditional': False, 'decoder_cross_attention': False,
+        'use_discrete_vertex_embeddings': False, 'encoder_config': _MEMORY_EFFICIENT,
+        'decoder_config': _MEMORY_EFFICIENT},
+}
+VERTEX_CASES, FACE_CASES = sorted(_VERTEX_CASES), sorted(_FACE_CASES)
+
+
+@functools.lru_cache(maxsize=None)
+def case(name):
+  """The Case of a name in VERTEX_CASES or FACE_CASES, built once for all test modules."""
+  if name in _VERTEX_CASES:
+    return Case(vertex_model(**_VERTEX_CASES[name]), 'vertices_flat', vertex_batch(1, 1),
+                _sample_vertices)
+  return Case(face_model(**_FACE_CASES[name]), 'faces', face_batch(1, 3, 8), _sample_faces)

@@ -7,29 +7,13 @@ import tensorflow.compat.v1 as tf
 
 import model_cases
 import naive_sampling
-from model_cases import CLOSE, DRAWINGS, MAX_FACE_TOKENS, NUM_CLASSES, SHALLOW, TINY
-
-NUM_SAMPLES = 20
-NUM_VERTICES = 5
-MODELS = {
-    'discrete_cross_with_class': {'class_conditional': True},
-    'continuous_memory_efficient': {
-        'class_conditional': False, 'decoder_cross_attention': False,
-        'use_discrete_vertex_embeddings': False,
-        'encoder_config': dict(dataclasses.asdict(SHALLOW), memory_efficient=True),
-        'decoder_config': dict(dataclasses.asdict(SHALLOW), memory_efficient=True)},
-}
+from model_cases import (
+    CLOSE, DRAWINGS, MAX_FACE_TOKENS, NUM_SAMPLES, NUM_VERTICES, SHALLOW, TINY)
 
 
-def sample(model, batch, noise, drawing):
-  context = {key: batch[key] for key in ('vertices', 'vertices_mask', 'class_label')}
-  return model.sample(context, only_return_complete=False, noise=noise, **drawing)
-
-
-@pytest.fixture(scope='module', params=sorted(MODELS))
+@pytest.fixture(params=model_cases.FACE_CASES)
 def case(request):
-  model = model_cases.face_model(**MODELS[request.param])
-  return model_cases.Case(model, 'faces', model_cases.face_batch(1, 3, 8), sample)
+  return model_cases.case(request.param)
 
 
 @pytest.fixture(scope='module')
@@ -114,24 +98,6 @@ def test_permuting_vertices_permutes_pointers(case, batch):
   logits = case.run(case.logits, batch)[..., np.concatenate([[0, 1], 2 + order])]
   assert_close(real_logits(case.run(case.logits, permuted), permuted),
                real_logits(logits, permuted))
-
-
-def test_the_class_matters_if_there_is_one(case, batch):
-  logits = case.run(case.logits, batch)
-  labels = (batch['class_label'] + 1) % NUM_CLASSES
-  others = case.run(case.logits, dict(batch, class_label=labels))
-  assert (np.abs(others - logits).max() > 1e-2) == case.model.config.class_conditional
-
-
-def test_gradients_reach_every_variable(case, batch):
-  gradients = case.run(case.gradients, batch)
-  assert len(gradients) == len(case.after_call)
-  for name, gradient in gradients.items():
-    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 1e-6, name
-
-
-def test_sampling_adds_no_variable(case):
-  assert case.after_call and case.after_call == case.after_sample
 
 
 def test_cached_sampling_equals_uncached(case):

@@ -7,27 +7,13 @@ import tensorflow.compat.v1 as tf
 
 import model_cases
 import naive_sampling
-from model_cases import BITS, CLOSE, DRAWINGS, MAX_VERTICES, NUM_CLASSES, SHALLOW, TINY
-
-NUM_SAMPLES = 20
-MODELS = {
-    'discrete_with_class': {'class_conditional': True},
-    'continuous_memory_efficient': {
-        'use_discrete_embeddings': False,
-        'decoder_config': dict(dataclasses.asdict(SHALLOW), memory_efficient=True)},
-}
+from model_cases import (
+    BITS, CLOSE, DRAWINGS, MAX_VERTICES, NUM_CLASSES, NUM_SAMPLES, SHALLOW, TINY)
 
 
-def sample(model, batch, noise, drawing):
-  return model.sample(
-      NUM_SAMPLES, {'class_label': batch['class_label']}, recenter_verts=False,
-      only_return_complete=False, noise=noise, **drawing)
-
-
-@pytest.fixture(scope='module', params=sorted(MODELS))
+@pytest.fixture(params=model_cases.VERTEX_CASES)
 def case(request):
-  model = model_cases.vertex_model(**MODELS[request.param])
-  return model_cases.Case(model, 'vertices_flat', model_cases.vertex_batch(1, 1), sample)
+  return model_cases.case(request.param)
 
 
 @pytest.fixture(scope='module')
@@ -56,24 +42,6 @@ def test_rows_are_independent(case, batch):
   order = [2, 0]
   others = case.run(case.logits, {key: value[order] for key, value in batch.items()})
   np.testing.assert_allclose(others, logits[order], **CLOSE)
-
-
-def test_the_class_matters_if_there_is_one(case, batch):
-  logits = case.run(case.logits, batch)
-  labels = (batch['class_label'] + 1) % NUM_CLASSES
-  others = case.run(case.logits, dict(batch, class_label=labels))
-  assert (np.abs(others - logits).max() > 1e-2) == case.model.config.class_conditional
-
-
-def test_gradients_reach_every_variable(case, batch):
-  gradients = case.run(case.gradients, batch)
-  assert len(gradients) == len(case.after_call)
-  for name, gradient in gradients.items():
-    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 1e-6, name
-
-
-def test_sampling_adds_no_variable(case):
-  assert case.after_call and case.after_call == case.after_sample
 
 
 def test_cached_sampling_equals_uncached(case):

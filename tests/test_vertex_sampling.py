@@ -1,64 +1,28 @@
-"""What `VertexModel.sample` returns, and its noise. Noise decides where a row stops: under a
-uniform of 0 the first token, STOP, is drawn, under one near 1 another."""
+"""What `VertexModel.sample` returns, and its noise."""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 import model_cases
 import naive_sampling
-import randomise
+import sampling_cases
 from model_cases import BITS, MAX_VERTICES, NUM_CLASSES, SHALLOW
+from sampling_cases import NUM_SAMPLES, SEED
+from sampling_cases import VERTEX_LENGTH as LENGTH
+from sampling_cases import VERTEX_STEPS as STEPS
 
-LENGTH = 4
-STEPS = 3 * LENGTH + 1
 STOPS = (0, 3, 5, 6, 9, 12, None)
-NUM_SAMPLES = len(STOPS)
 KEYS = {'completed': np.bool_, 'vertices': np.float32, 'num_vertices': np.int32,
         'vertices_mask': np.float32}
-ALMOST_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 def noise_of(stops):
-  noise = 0.95 + 0.05 * model_cases.philox(9, 9).random((len(stops), STEPS), np.float32)
-  for row, stop in zip(noise, stops):
-    if stop is not None:
-      row[stop] = 0
-  return np.minimum(noise, ALMOST_ONE)
-
-
-class Sampling:
-  """One class-conditional model and several calls of `sample` in one graph."""
-
-  def __init__(self):
-    self.model = model_cases.vertex_model(decoder_config=SHALLOW, class_conditional=True)
-    self.labels = tf.placeholder(tf.int32, [None])
-    self.noise = tf.placeholder(tf.float32, [NUM_SAMPLES, STEPS])
-    self.raw = self.sample(NUM_SAMPLES, noise=self.noise, recenter_verts=False)
-    self.recentred = self.sample(NUM_SAMPLES, noise=self.noise)
-    self.complete = self.sample(NUM_SAMPLES, noise=self.noise, only_return_complete=True)
-    self.seeded = [self.sample(count, seed=7, recenter_verts=False) for count in (NUM_SAMPLES, 2)]
-    self.fresh = self.sample(NUM_SAMPLES)
-    self.after_sample = model_cases.variable_names()
-    self.model(model_cases.vertex_batch(1, 2))
-    self.after_call = model_cases.variable_names()
-    self.session = randomise.randomised_session(self.model.variables)
-
-  def sample(self, count, only_return_complete=False, **options):
-    return self.model.sample(
-        count, {'class_label': self.labels}, max_sample_length=LENGTH,
-        only_return_complete=only_return_complete, **options)
-
-  def run(self, outputs, noise=None, labels=(1,)):
-    feed = {self.labels: labels}
-    if noise is not None:
-      feed[self.noise] = noise
-    return self.session.run(outputs, feed)
+  return sampling_cases.noise_of(stops, STEPS, 0.95)
 
 
 @pytest.fixture(scope='module')
 def sampling():
-  with tf.Graph().as_default():
-    return Sampling()
+  return sampling_cases.sampling_case('vertex')
 
 
 def test_shapes_and_types(sampling):
@@ -79,10 +43,6 @@ def test_fewer_rows_may_be_fed_in_place_of_samples(sampling):
     moved = sampling.raw['vertices'] + 1
   fed = sampling.session.run(moved, {sampling.raw['vertices']: vertices})
   assert (fed == np.ones([2, LENGTH, 3])).all()
-
-
-def test_a_call_adds_no_variable(sampling):
-  assert sampling.after_sample and sampling.after_sample == sampling.after_call
 
 
 def test_rows_end_at_their_stop(sampling):
@@ -127,21 +87,14 @@ def test_only_complete_rows_may_be_asked_for(sampling, stops):
 
 
 def test_a_seed_and_an_index_decide_a_sample_at_any_batch_size(sampling):
-  rows = [model_cases.philox(7, index).random(STEPS, dtype=np.float32)
+  rows = [model_cases.philox(SEED, index).random(STEPS, dtype=np.float32)
           for index in range(NUM_SAMPLES)]
   many, few, from_numpy = sampling.run(
-      [*sampling.seeded, sampling.raw], np.stack(rows))
+      [sampling.seeded, sampling.few_seeded, sampling.raw], np.stack(rows))
   assert (many['vertices'][0] != many['vertices'][1]).any()
   for key in KEYS:
     np.testing.assert_array_equal(many[key], from_numpy[key])
     np.testing.assert_array_equal(few[key], many[key][:2])
-
-
-def test_without_a_seed_every_run_differs(sampling):
-  first, second = sampling.run(sampling.fresh), sampling.run(sampling.fresh)
-  assert (first['vertices'] != second['vertices']).any()
-  again = sampling.run(sampling.seeded[0]), sampling.run(sampling.seeded[0])
-  np.testing.assert_array_equal(again[0]['vertices'], again[1]['vertices'])
 
 
 def test_one_label_serves_every_sample(sampling):
