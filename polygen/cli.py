@@ -26,6 +26,8 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 MAX_SEED = 2 ** 32 - 1
 
+FIRST_MATURE_ONEDNN = (2, 9)  # the TensorFlow that uses it by default where it can
+
 
 class CommandError(Exception):
   """An error the user can mend; its text is the one line to show."""
@@ -64,7 +66,8 @@ def run_command(prog, main):
   oneDNN, which halves the time of a step on CPUs for which it is off by default, and to keep
   deprecation warnings to itself.
   """
-  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+  if _onednn_is_mature():
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   logging.getLogger('tensorflow').setLevel(logging.ERROR)
   try:
     main()
@@ -72,6 +75,22 @@ def run_command(prog, main):
     _exit_with_line(prog, 'error: {}'.format(error), EXIT_USER_ERROR)
   except KeyboardInterrupt:
     _exit_with_line(prog, 'interrupted', EXIT_INTERRUPTED)
+
+
+def _onednn_is_mature():
+  """Whether TensorFlow is known to be 2.9 or later: before, oneDNN was an experiment, and 2.6.5
+  crashes with it. On Python 3.7, where nothing tells the version without importing TensorFlow, its
+  own choice stands."""
+  try:
+    from importlib.metadata import PackageNotFoundError, version
+  except ImportError:
+    return False
+  for package in ('tensorflow', 'tensorflow-cpu'):
+    try:
+      return tuple(map(int, version(package).split('.')[:2])) >= FIRST_MATURE_ONEDNN
+    except PackageNotFoundError:
+      continue
+  return False
 
 
 def _exit_with_line(prog, text, exit_code):

@@ -192,3 +192,17 @@ def test_progress_is_a_bar_on_a_terminal():
   os.close(parent)
   assert done.stdout == 'a line of its own\n'
   assert '\r' in bar and '3/3' in bar and 'vertices=0.5' in bar
+
+
+@pytest.mark.skipif(sys.version_info < (3, 8), reason='importlib.metadata came with Python 3.8')
+@pytest.mark.parametrize('version, expected', [
+    ('2.6.5', False), ('2.8.0', False), ('2.9.0', True), ('2.10.1', True), ('2.21.0', True)])
+def test_onednn_is_asked_for_where_it_is_no_experiment(monkeypatch, version, expected):
+  import importlib.metadata
+  monkeypatch.setattr(importlib.metadata, 'version', lambda package: version)
+  assert cli._onednn_is_mature() == expected
+
+
+def test_onednn_is_left_alone_where_the_version_is_unknown(monkeypatch):
+  monkeypatch.setitem(sys.modules, 'importlib.metadata', None)
+  assert not cli._onednn_is_mature()
