@@ -104,21 +104,13 @@ def _train(session, run, mesh_set, machine, start_time):
     checkpoint.restore(saver, session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
   with cli.Progress(config.training_steps, run.start_step) as progress:
-    def on_step(number, result):
-      values = {'Loss (vertices)': result.losses.vertices, 'Loss (faces)': result.losses.faces}
-      scalars = {'loss/vertices': result.losses.vertices, 'loss/faces': result.losses.faces}
-      if machine.precision.scale_loss:
-        values['Skipped updates'] = scalars['skipped_updates'] = result.skipped_updates
-      progress.advance(values, machine.steps_per_run)
-      if number == 1 or loop.is_due(number, config.log_steps, machine.steps_per_run):
-        writer.write(number, scalars)
-
     def save(number):
       saver.save(session, run.folder.checkpoint_prefix(), number, write_meta_graph=False)
 
     try:
       looped = training._replace(train=machine.looped(session, training.train))
-      step_time = loop.train(session, looped, run.start_step, config.training_steps, on_step, [
+      log = _StepLog(progress, writer, config.log_steps, machine)
+      step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write, [
           loop.Hook(config.checkpoint_steps, save),
           loop.Hook(config.sample_steps,
                     lambda number: samples.draw(session, number, progress.write))],
@@ -135,6 +127,25 @@ def _train(session, run, mesh_set, machine, start_time):
       config.training_steps, evaluate(session), config.batch_size, step_time,
       time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path,
       session.run(training.skipped_updates) if machine.precision.scale_loss else None)
+
+
+class _StepLog:
+  """Shows the figures of steps, and writes some of them for TensorBoard."""
+
+  def __init__(self, progress, writer, every, machine):
+    self._progress, self._writer, self._every, self._machine = progress, writer, every, machine
+
+  def write(self, number, result):
+    """Takes the loop.StepResult of step `number`."""
+    from .training import loop
+    steps_per_run = self._machine.steps_per_run
+    values = {'Loss (vertices)': result.losses.vertices, 'Loss (faces)': result.losses.faces}
+    scalars = {'loss/vertices': result.losses.vertices, 'loss/faces': result.losses.faces}
+    if self._machine.precision.scale_loss:
+      values['Skipped updates'] = scalars['skipped_updates'] = result.skipped_updates
+    self._progress.advance(values, steps_per_run)
+    if number == 1 or loop.is_due(number, self._every, steps_per_run):
+      self._writer.write(number, scalars)
 
 
 class _SampleWriter:
@@ -229,7 +240,7 @@ def main(argv=None):
       machine.description, len(mesh_set.meshes),
       ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
       args.output_path), flush=True)
-  with cli.user_errors(checkpoint.CheckpointError):
+  with cli.user_errors(checkpoint.CheckpointError, OSError):
     result = train(run, mesh_set, machine, start_time)
   print(result.table())
   return result

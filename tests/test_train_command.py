@@ -180,6 +180,15 @@ def test_a_read_only_output_path(tiny_meshes, tmp_path, capsys):
   assert 'Permission denied' in line
 
 
+def test_samples_that_cannot_be_written(run_copy, tiny_meshes, capsys):
+  """A file stands where their folder should be, as a full disk would: found after the steps."""
+  shutil.rmtree(os.path.join(run_copy, 'samples'))
+  open(os.path.join(run_copy, 'samples'), 'w').close()
+  line = tiny.error_of(train.main, tiny.train_flags(
+      tiny_meshes, run_copy, '--training_steps', '61'), capsys)
+  assert os.path.join(run_copy, 'samples') in line
+
+
 def test_a_damaged_checkpoint(run_copy, tiny_meshes, capsys):
   path = os.path.join(run_copy, 'checkpoints', 'model-60.data-00000-of-00001')
   with open(path, 'r+b') as file:
