@@ -140,8 +140,8 @@ class TrainingConfig:
           self.learning_rate))
     _require_one_of(self, 'learning_rate_decay', LEARNING_RATE_DECAYS)
     _require_one_of(self, 'loss_scaling', LOSS_SCALINGS)
-    if not 1 <= self.loss_scale < math.inf:
-      raise ValueError('loss_scale must be a number of at least 1, not {}'.format(self.loss_scale))
+    if not 1 <= self.loss_scale <= 2. ** 64:  # as the managers of hw/loss_scale.py have it
+      raise ValueError('loss_scale must lie between 1 and 2^64, not {}'.format(self.loss_scale))
     if not (0 <= self.adam_beta1 < 1 and 0 <= self.adam_beta2 < 1):
       raise ValueError('adam_beta1 and adam_beta2 must lie in [0, 1), not {} and {}'.format(
           self.adam_beta1, self.adam_beta2))

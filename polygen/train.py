@@ -109,7 +109,7 @@ def _train(session, run, mesh_set, machine, start_time):
 
     try:
       looped = training._replace(train=machine.looped(session, training.train))
-      log = _StepLog(progress, writer, config.log_steps, machine)
+      log = _StepLog(progress, writer, config.log_steps, machine.precision.scale_loss)
       step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write, [
           loop.Hook(config.checkpoint_steps, save),
           loop.Hook(config.sample_steps,
@@ -132,19 +132,19 @@ def _train(session, run, mesh_set, machine, start_time):
 class _StepLog:
   """Shows the figures of steps, and writes some of them for TensorBoard."""
 
-  def __init__(self, progress, writer, every, machine):
-    self._progress, self._writer, self._every, self._machine = progress, writer, every, machine
+  def __init__(self, progress, writer, every, with_skipped):
+    self._progress, self._writer, self._every = progress, writer, every
+    self._with_skipped = with_skipped
 
-  def write(self, number, result):
-    """Takes the loop.StepResult of step `number`."""
+  def write(self, number, done, result):
+    """Takes the loop.StepResult of step `number`, the last of `done` steps."""
     from .training import loop
-    steps_per_run = self._machine.steps_per_run
     values = {'Loss (vertices)': result.losses.vertices, 'Loss (faces)': result.losses.faces}
     scalars = {'loss/vertices': result.losses.vertices, 'loss/faces': result.losses.faces}
-    if self._machine.precision.scale_loss:
+    if self._with_skipped:
       values['Skipped updates'] = scalars['skipped_updates'] = result.skipped_updates
-    self._progress.advance(values, steps_per_run)
-    if number == 1 or loop.is_due(number, self._every, steps_per_run):
+    self._progress.advance(values, done)
+    if number == 1 or loop.is_due(number, done, self._every):
       self._writer.write(number, scalars)
 
 
@@ -228,9 +228,7 @@ def main(argv=None):
         {'data_digest': mesh_set.digest})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     from .training.continuing import open_run
-    machine.require_whole_runs(run_config.training.training_steps)
-    run = open_run(run_config, args.output_path)
-    machine.require_whole_runs(run.start_step)
+    run = open_run(run_config, args.output_path, machine.steps_per_run)
   if run.is_finished:
     print('{} holds a finished run of {} steps; --training_steps {} extends it, another '
           '--output_path starts a new one'.format(

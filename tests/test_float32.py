@@ -8,7 +8,7 @@ import model_cases
 from polygen.layers.attention import KeyValues, attend
 from polygen.layers.categorical import Categorical
 from polygen.layers.filters import draw, filter_logits
-from polygen.layers.float32 import KEEP_DTYPE, keep_float32
+from polygen.layers.float32 import KEEP_DTYPE, in_float32, keep_float32
 from polygen.layers.norm import normalise
 from polygen.training.losses import batch_losses
 
@@ -92,6 +92,23 @@ def test_the_models_leave_none_of_them_out():
   assert 'Sum' in marked and 'Cumsum' in marked
   assert not {'Softmax', 'SparseSoftmaxCrossEntropyWithLogits', 'Rsqrt', 'Cumsum'} & set(unmarked)
   assert len(set(PRODUCTS) & set(unmarked)) >= 2 and not set(PRODUCTS) & set(marked)
+
+
+@pytest.mark.parametrize('build, sensitive', [
+    (normalise, {'RsqrtGrad', 'Mul', 'Sum'}), (in_float32(tf.nn.softmax), {'Mul', 'Sum', 'Sub'}),
+    (lambda x: Categorical(x[None]).log_prob([[1, 2]]), {'Mul', 'Neg'})])
+def test_gradients_are_marked_too(build, sensitive):
+  with tf.Graph().as_default() as graph, tf.Session() as session:
+    x = tf.constant([[1., 2., 4.], [0., 3., -1.]])
+    y = build(x)
+    dy = tf.constant(model_cases.philox(3, 0).random(y.shape.as_list(), np.float32))
+    before = len(graph.get_operations())
+    gradient, = tf.gradients(y, x, dy)
+    nodes = [op.node_def for op in graph.get_operations()[before:]]
+    assert sensitive <= set(types(nodes, kept=True))
+    assert not {'RsqrtGrad', 'Mul', 'Sum', 'Sub', 'Neg'} & set(types(nodes, kept=False))
+    numeric = tf.test.compute_gradient_error(x, [2, 3], y, y.shape.as_list())
+    assert numeric < 1e-2 and np.abs(session.run(gradient)).max() > 1e-2
 
 
 def test_the_mark_ends_with_its_scope_and_changes_no_value():

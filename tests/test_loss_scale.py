@@ -77,6 +77,8 @@ def test_a_scale_stays_between_1_and_the_largest():
 
 @pytest.mark.parametrize('make', [
     lambda: hw.FixedLossScaleManager(0.5),
+    lambda: hw.FixedLossScaleManager(1e30),
+    lambda: hw.ExponentialUpdateLossScaleManager(1e30, 10),
     lambda: hw.ExponentialUpdateLossScaleManager(0, 10),
     lambda: hw.ExponentialUpdateLossScaleManager(1, 0),
     lambda: hw.ExponentialUpdateLossScaleManager(1, 1, decr_every_n_nan_or_inf=0),
@@ -155,6 +157,7 @@ def test_without_the_overflow_check_every_update_is_made():
     session.run(tf.global_variables_initializer())
     session.run(case.train, {case.factor: [1., np.nan]})
     assert np.isnan(session.run(case.variable)[1])
+    assert session.run(case.manager.skipped_updates) == 0
 
 
 # In training.

@@ -1,5 +1,6 @@
 """Training and sampling through the (fake) adapter of an Ascend NPU."""
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -34,9 +35,8 @@ def npu_run(tiny_meshes, tmp_path_factory):
 def test_a_run_through_the_adapter(npu_run):
   path, result = npu_run
   assert result.step == 4 and np.isfinite(result.evaluation.losses).all()
-  # The fake does one step per call, so 2 calls of "2 steps" count 2.
-  found = contents(path)
-  assert found['global_step'] == 2 and result.skipped_updates == 0
+  # The fake does one step per call, of which the global step tells.
+  assert contents(path)['global_step'] == 4 and result.skipped_updates == 0
   stored = checkpoint.RunFolder(str(path)).read_config()
   assert stored.npu_options == ('iterations_per_loop=2', 'enable_data_pre_proc=true')
   assert os.listdir(os.path.join(str(path), 'samples', 'step_000004'))
@@ -78,11 +78,37 @@ def test_a_run_of_another_device_is_sampled_with_equal_tokens(tiny_run, tmp_path
   assert len(meshes['npu']) == 4 and meshes['npu'] == meshes['cpu']
 
 
-def test_steps_that_do_not_fill_a_loop_are_refused_at_once(tiny_meshes, tmp_path):
-  with fake_adapter.installed(), pytest.raises(cli.CommandError, match='iterations_per_loop 3'):
-    npu_train(tiny_meshes, tmp_path / 'run', '--npu_option', 'iterations_per_loop=3',
-              '--npu_option', 'enable_data_pre_proc=true')
-  assert not (tmp_path / 'run').exists()
+LOOPS_OF_3 = ['--npu_option', 'iterations_per_loop=3', '--npu_option', 'enable_data_pre_proc=true']
+
+
+def test_steps_that_do_not_fill_a_loop_are_refused_before_anything_is_written(
+    tiny_meshes, tiny_run, tmp_path):
+  with fake_adapter.installed():
+    with pytest.raises(cli.CommandError, match='4 steps are left after step 0, no multiple'):
+      npu_train(tiny_meshes, tmp_path / 'run', *LOOPS_OF_3)
+    assert not (tmp_path / 'run').exists()
+    shutil.copytree(tiny_run, str(tmp_path / 'copy'))
+    before = tiny.files(tmp_path / 'copy')
+    with pytest.raises(cli.CommandError, match='4 steps are left after step 60, no multiple'):
+      npu_train(tiny_meshes, tmp_path / 'copy', '--training_steps', '64', *LOOPS_OF_3)
+    assert tiny.files(tmp_path / 'copy') == before
+    assert npu_train(tiny_meshes, tmp_path / 'copy', '--training_steps', '60', *LOOPS_OF_3) is None
+
+
+@pytest.mark.parametrize('option', ['precision_mode=force_fp16', 'precision_mode_v2=fp16'])
+@pytest.mark.parametrize('device', ['cpu', 'npu'])
+def test_the_precision_has_one_flag(device, option):
+  with fake_adapter.installed():
+    with pytest.raises(ValueError, match='--precision_mode {}'.format(option.split('=')[1])):
+      hw.choose_machine(device, 'default', [option])
+
+
+def test_several_npus_are_refused(monkeypatch):
+  monkeypatch.setenv('RANK_SIZE', '8')
+  with fake_adapter.installed():
+    with pytest.raises(ValueError, match='RANK_SIZE is 8'):
+      hw.choose_machine('npu')
+  assert hw.choose_machine('cpu').device.name == 'cpu'
 
 
 def test_force_fp32_needs_no_loss_scale():

@@ -19,12 +19,13 @@ class FixedLossScaleManager:
   """A scale that never changes.
 
   Args:
-    loss_scale: float >= 1.
+    loss_scale: float from 1 to MAX_LOSS_SCALE.
     enable_overflow_check: whether updates with gradients that are not finite are left out.
   """
 
   def __init__(self, loss_scale, enable_overflow_check=True):
-    _check(loss_scale >= 1, 'loss_scale must be at least 1, not {}', loss_scale)
+    _check(1 <= loss_scale <= MAX_LOSS_SCALE, 'loss_scale must lie between 1 and 2^64, not {}',
+           loss_scale)
     self.enable_overflow_check = enable_overflow_check
     self._state = LossScaleState(loss_scale)
     self._scale = loss_scale
@@ -48,7 +49,7 @@ class ExponentialUpdateLossScaleManager:
   """A scale that falls after gradients that are not finite, and rises after many that are.
 
   Args:
-    init_loss_scale: float >= 1.
+    init_loss_scale: float from 1 to MAX_LOSS_SCALE.
     incr_every_n_steps: finite updates in a row before the scale rises.
     decr_every_n_nan_or_inf: updates in a row that are not finite before it falls.
     incr_ratio: > 1, the factor of a rise.
@@ -57,7 +58,8 @@ class ExponentialUpdateLossScaleManager:
 
   def __init__(self, init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf=2, incr_ratio=2,
                decr_ratio=0.8):
-    _check(init_loss_scale >= 1, 'init_loss_scale must be at least 1, not {}', init_loss_scale)
+    _check(1 <= init_loss_scale <= MAX_LOSS_SCALE,
+           'init_loss_scale must lie between 1 and 2^64, not {}', init_loss_scale)
     _check(incr_every_n_steps >= 1, 'incr_every_n_steps must be at least 1, not {}',
            incr_every_n_steps)
     _check(decr_every_n_nan_or_inf >= 1, 'decr_every_n_nan_or_inf must be at least 1, not {}',
@@ -139,14 +141,15 @@ class LossScaleOptimizer:
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     """The update; without it neither variables nor slots nor `global_step` change."""
     import tensorflow.compat.v1 as tf
-    finite = all_finite([gradient for gradient, _ in grads_and_vars])
     checked = getattr(self._manager, 'enable_overflow_check', True)
+    finite = (all_finite([gradient for gradient, _ in grads_and_vars]) if checked
+              else tf.constant(True))
 
     def update():
       with tf.control_dependencies([self._optimizer.apply_gradients(grads_and_vars, global_step)]):
         return tf.constant(True)
 
-    applied = tf.cond(finite, update, lambda: tf.constant(False)) if checked else update()
+    applied = tf.cond(finite, update, lambda: tf.constant(False))
     with tf.control_dependencies([applied]):
       return tf.group(self._manager.update_loss_scale(finite), name=name)
 

@@ -1,10 +1,11 @@
 """What a command runs on: device, precision and the options of the NPU, resolved once."""
+import os
 from typing import NamedTuple, Tuple
 
 from .devices import AUTO, NPU, Device, choose_device
 from .loss_scale import LossScaleOptimizer
 from .npu import load_adapter
-from .npu_options import parse_npu_options
+from .npu_options import PRECISION_OPTIONS, parse_npu_options
 from .precision import DEFAULT_PRECISION, Precision, parse_precision
 from .session import session_config
 
@@ -38,12 +39,6 @@ class Machine(NamedTuple):
       return 1
     return parse_npu_options(self.npu_options).get('iterations_per_loop', 1)
 
-  def require_whole_runs(self, steps):
-    """Raises a ValueError unless this number of training steps fills whole runs."""
-    if steps % self.steps_per_run:
-      raise ValueError('{} steps are no multiple of iterations_per_loop {}: choose another '
-                       'iterations_per_loop or --training_steps'.format(steps, self.steps_per_run))
-
   def session_config(self):
     """The tf.ConfigProto of every session."""
     return session_config(self.device, self.precision, self.npu_options)
@@ -72,9 +67,16 @@ def choose_machine(device=AUTO, precision_mode=DEFAULT_PRECISION, npu_options=()
   """Resolves what the user asked for.
 
   Raises:
-    ValueError: a device that is not there, an unknown mode, a wrong option.
+    ValueError: a device that is not there, an unknown mode, a wrong option, several NPUs.
   """
   chosen = choose_device(device)
+  for name, value in parse_npu_options(npu_options).items():
+    if name in PRECISION_OPTIONS:
+      raise ValueError('npu_option {0}={1}: choose the precision with --precision_mode {1}'.format(
+          name, value))
+  if chosen.name == NPU and os.environ.get('RANK_SIZE', '1') != '1':
+    raise ValueError('RANK_SIZE is {}, but one process on one NPU is all that is supported: set '
+                     'RANK_SIZE=1'.format(os.environ['RANK_SIZE']))
   machine = Machine(chosen, parse_precision(precision_mode, chosen), tuple(npu_options))
   machine.session_config()  # refuses options that do not go together
   return machine

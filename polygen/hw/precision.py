@@ -7,7 +7,9 @@
     float16, bfloat16      operands of every matmul rounded to it; the product in float32 on a CPU
     a mode of the adapter  -                        -                        itself
 
-Only products are ever taken in 16 bits: softmax, normalisation and losses stay in float32.
+Only products are taken in 16 bits: softmax, normalisation and losses stay in float32, forward and
+backward. TensorFlow's rewrite alone follows lists of its own: that of TensorFlow 2 takes softmax in
+float16, too.
 """
 from typing import NamedTuple, Optional, Tuple
 

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from . import variables
 from .dense import DenseWeights, dense, dense_weights
-from .float32 import keep_float32
+from .float32 import in_float32
 from .matmul import matmul
 from .shapes import shape_of
 
@@ -66,8 +66,7 @@ def attend(q, key_values, bias):
   scores = matmul(q, key_values.keys, transpose_b=True)
   if bias is not None:
     scores += bias
-  with keep_float32():
-    shares = tf.nn.softmax(scores)
+  shares = in_float32(tf.nn.softmax)(scores)
   heads = tf.transpose(matmul(shares, key_values.values), [0, 2, 1, 3])
   batch, length, num_heads, head_size = shape_of(heads)
   return tf.reshape(heads, [batch, length, num_heads * head_size])

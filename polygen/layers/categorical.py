@@ -1,7 +1,7 @@
 """A categorical distribution over tokens."""
 import tensorflow.compat.v1 as tf
 
-from .float32 import keep_float32
+from .float32 import in_float32, keep_float32
 
 
 class Categorical:
@@ -21,9 +21,11 @@ class Categorical:
 
   def log_prob(self, tokens):
     """Natural logarithm of the probability of tokens int32 [B, T]: float32 [B, T]."""
-    with keep_float32():
+    def log_prob_of(logits):
       return -tf.nn.sparse_softmax_cross_entropy_with_logits(
-          labels=tf.cast(tokens, tf.int32), logits=self.logits)
+          labels=tf.cast(tokens, tf.int32), logits=logits)
+
+    return in_float32(log_prob_of)(self.logits)
 
   def sum_log_prob(self, tokens, mask):
     """The sum of `log_prob` over tokens int32 [B, T] weighted by mask [B, T]: float32 scalar."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from . import variables
-from .float32 import keep_float32
+from .float32 import in_float32
 
 EPSILON = 1e-6
 
@@ -21,12 +21,12 @@ def norm_weights(size):
                      variables.zeros('layer_norm_bias', [size]))
 
 
+@in_float32
 def normalise(x):
   """(x - mean) / sqrt(var + 1e-6) over the last axis."""
-  with keep_float32():
-    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    return centred * tf.rsqrt(variance + EPSILON)
+  centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+  variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+  return centred * tf.rsqrt(variance + EPSILON)
 
 
 def layer_norm(x, weights):

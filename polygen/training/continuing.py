@@ -27,15 +27,17 @@ class OpenRun(NamedTuple):
     return self.start_step >= self.config.training.training_steps
 
 
-def open_run(run_config, path):
+def open_run(run_config, path, steps_per_run=1):
   """Checks that a folder can hold a run, and writes its config.json.
 
   Args:
     run_config: RunConfig, with its classes.
     path: the folder; made if missing.
+    steps_per_run: steps that one session.run does (hw.Machine).
 
   Raises:
-    ValueError: the folder holds a run of other models, classes or seed.
+    ValueError: the folder holds a run of other models, classes or seed, or the steps that are left
+      do not fill whole session.runs.
     OSError: it cannot be written.
   """
   folder = checkpoint.RunFolder(path)
@@ -45,6 +47,11 @@ def open_run(run_config, path):
   if prefix:
     _check_same_run(folder.read_config(), run_config, path)
   if not run.is_finished:
+    left = run_config.training.training_steps - start_step
+    if left % steps_per_run:
+      raise ValueError('{} steps are left after step {}, no multiple of iterations_per_loop {}: '
+                       'choose other --training_steps, or another iterations_per_loop'.format(
+                           left, start_step, steps_per_run))
     os.makedirs(path, exist_ok=True)
     _write_config(folder, run_config)
   return run

@@ -29,7 +29,7 @@ CONFIG_FLAGS = (
     _training('learning_rate', float, 'of Adam, at the start'),
     _training('learning_rate_decay', str, 'none or cosine: to 0 over all steps'),
     _training('loss_scaling', str, 'dynamic or fixed, where the precision scales the loss'),
-    _training('loss_scale', float, 'the loss scale, at the start'),
+    _training('loss_scale', float, 'the loss scale, at the start of the run'),
     _training('loss_scale_growth_steps', int, 'good updates in a row before a dynamic one doubles'),
     _training('seed', int, 'decides initial weights, order of the data, shuffles and samples'),
     _training('log_steps', int, 'steps between TensorBoard scalars'),

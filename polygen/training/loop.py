@@ -18,22 +18,24 @@ class StepResult(NamedTuple):
 
 
 class StepTimer:
-  """Mean duration in seconds of the runs after the first, which also warms up."""
+  """Mean duration in seconds of the steps after the first session.run, which also warms up."""
 
   def __init__(self):
-    self._durations_sum = 0.
-    self._count = 0
+    self._is_warm = False
+    self._seconds = 0.
+    self._steps = 0
 
-  def add(self, seconds):
-    """Counts one run."""
-    self._count += 1
-    if self._count > 1:
-      self._durations_sum += seconds
+  def add(self, seconds, steps):
+    """Counts one session.run."""
+    if self._is_warm:
+      self._seconds += seconds
+      self._steps += steps
+    self._is_warm = True
 
   @property
   def mean(self):
-    """The mean; nan before the second run."""
-    return self._durations_sum / (self._count - 1) if self._count > 1 else float('nan')
+    """The mean; nan before the second session.run."""
+    return self._seconds / self._steps if self._steps else float('nan')
 
 
 def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] = (),
@@ -45,32 +47,32 @@ def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] =
     step: TrainingStep.
     start_step: steps done before.
     stop_step: step number to end at.
-    on_step: function (step number, StepResult), after each session.run.
+    on_step: function (step number, steps done, StepResult), after each session.run.
     hooks: Hooks.
-    steps_per_run: steps that `step.train` does in one session.run (hw.Machine.looped).
+    steps_per_run: steps that `step.train` may do in one session.run (hw.Machine.looped); if it is
+      not 1, `step.global_step` tells how many they were.
 
   Returns:
     The mean time of a step in seconds, without hooks and without the first session.run.
 
-  Raises:
-    ValueError: the steps are no multiple of steps_per_run.
   """
-  if (stop_step - start_step) % steps_per_run:
-    raise ValueError('{} steps are to be done, which is no multiple of iterations_per_loop {}'
-                     .format(stop_step - start_step, steps_per_run))
   timer = StepTimer()
   fetches = [step.train, step.losses, step.skipped_updates]
-  for number in range(start_step + steps_per_run, stop_step + 1, steps_per_run):
+  number = start_step
+  while number < stop_step:
     start = time.perf_counter()
     _, losses, skipped = session.run(fetches)
-    timer.add(time.perf_counter() - start)
-    on_step(number, StepResult(Losses(*map(float, losses)), int(skipped)))
+    seconds = time.perf_counter() - start
+    done = 1 if steps_per_run == 1 else int(session.run(step.global_step)) - number
+    number += done
+    timer.add(seconds, done)
+    on_step(number, done, StepResult(Losses(*map(float, losses)), int(skipped)))
     for hook in hooks:
-      if is_due(number, hook.every, steps_per_run) or number == stop_step:
+      if is_due(number, done, hook.every) or number >= stop_step:
         hook.function(number)
-  return timer.mean / steps_per_run
+  return timer.mean
 
 
-def is_due(number, every, steps_per_run=1):
-  """Whether a multiple of `every` is among the last `steps_per_run` steps up to `number`."""
-  return number % every < steps_per_run
+def is_due(number, done, every):
+  """Whether a multiple of `every` is among the last `done` steps up to `number`."""
+  return number % every < done
