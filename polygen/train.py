@@ -225,7 +225,8 @@ def main(argv=None):
         run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length)
     run_config = config_lib.replace_fields(
         with_classes(run_config, mesh_set, args.condition == 'class'),
-        {'data_digest': mesh_set.digest})
+        {'data_digest': mesh_set.digest,
+         'npu_options': run_config.npu_options + tuple(args.npu_option)})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     from .training.continuing import open_run
     run = open_run(run_config, args.output_path, machine.steps_per_run)

@@ -3,13 +3,20 @@ import contextlib
 import io
 import os
 
+import hypothesis
 import pytest
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 import tiny
 
 
 def pytest_configure():
-  """Names the device that POLYGEN_TEST_DEVICE asks for; one line if it is not there."""
+  """Keeps the examples of hypothesis by its version: one checkout serves several Pythons, and those
+  of one version may fail the health checks of another. Names the device that POLYGEN_TEST_DEVICE
+  asks for; one line if it is not there."""
+  hypothesis.settings.register_profile('by_version', database=DirectoryBasedExampleDatabase(
+      os.path.join('.hypothesis', 'examples-' + hypothesis.__version__)))
+  hypothesis.settings.load_profile('by_version')
   if os.environ.get('POLYGEN_TEST_DEVICE'):
     import sessions
     try:

@@ -1,16 +1,14 @@
 """Laws of loss scaling: managers against a plain twin, skipped updates, names, continued runs."""
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from hypothesis import given, settings, strategies as st
 
 import tiny
-from polygen import checkpoint, config, data, hw, train
+from polygen import checkpoint, hw, train
 from polygen.hw import loss_scale
-from polygen.training import continuing, step
-
-CPU = hw.choose_machine('cpu', 'float32')
-FLOAT16 = hw.choose_machine('cpu', 'float16')
 
 
 class PlainManager:
@@ -160,18 +158,42 @@ def test_without_the_overflow_check_every_update_is_made():
     assert session.run(case.manager.skipped_updates) == 0
 
 
+def test_scaled_and_unscaled_updates_agree():
+  """A power of two loses nothing in float32."""
+  updates = [{'factor': np.float32(pair)} for pair in ([3, -5], [1e-3, 2], [-7, 0.1])]
+  results = []
+  for make_manager in (lambda: hw.FixedLossScaleManager(1.), dynamic_manager):
+    with tf.Graph().as_default(), tf.Session() as session:
+      case = OneVariable(make_manager)
+      session.run(tf.global_variables_initializer())
+      for update in updates:
+        session.run(case.train, {case.factor: update['factor']})
+      results.append(case.state(session))
+  assert results[0][1] == 3 and (results[0][0] != 1).all()
+  for a, b in zip(*results):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_the_state_goes_through_a_checkpoint(tmp_path):
+  """And from one manager to the other: both have the same variables."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    case = OneVariable(dynamic_manager)
+    session.run(tf.global_variables_initializer())
+    session.run(case.train, {case.factor: [1., np.inf]})
+    session.run(case.train, {case.factor: [1., 1.]})
+    prefix = tf.train.Saver().save(session, str(tmp_path / 'model'), write_meta_graph=False)
+  for make_manager, scale in ((dynamic_manager, 512.), (fixed_manager, 1024.)):
+    with tf.Graph().as_default(), tf.Session() as session:
+      case = OneVariable(make_manager)
+      tf.train.Saver().restore(session, prefix)
+      assert session.run(case.manager.get_loss_scale()) == scale
+      assert session.run(case.manager.skipped_updates) == 1
+      names = [variable.op.name for variable in tf.global_variables()]
+      assert 'loss_scale/good_updates' in names
+      assert session.run('loss_scale/good_updates/Read/ReadVariableOp:0') == 1
+
+
 # In training.
-
-
-@pytest.fixture(scope='module')
-def mesh_set(tiny_meshes):
-  return data.load_mesh_set(tiny_meshes, quantization_bits=4)
-
-
-def run_training(mesh_set, path, machine, **training):
-  settings_ = dict(batch_size=2, num_samples=0, log_steps=1, checkpoint_steps=100, seed=3)
-  run_config = tiny.run_config(**dict(settings_, **training))
-  return train.train(continuing.open_run(run_config, str(path)), mesh_set, machine)
 
 
 def checkpoint_of(path):
@@ -180,57 +202,30 @@ def checkpoint_of(path):
   return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def test_names_are_the_same_in_every_precision_and_a_run_changes_from_one_to_the_other(
-    mesh_set, tmp_path):
-  first = run_training(mesh_set, tmp_path / 'run', FLOAT16, training_steps=3, loss_scale=2. ** 40,
-                       loss_scale_growth_steps=1)
-  scaled = checkpoint_of(tmp_path / 'run')
-  assert first.skipped_updates == scaled['loss_scale/skipped_updates'] > 0
-  assert scaled['loss_scale/scale'] < 2 ** 40 and scaled['global_step'] == 3
-  assert 'Skipped updates: {}'.format(first.skipped_updates) in first.table()
-  second = run_training(mesh_set, tmp_path / 'run', CPU, training_steps=4)
-  unscaled = checkpoint_of(tmp_path / 'run')
-  assert second.step == 4 and 'Skipped' not in second.table()
-  assert {name: value.shape for name, value in scaled.items()} == {
-      name: value.shape for name, value in unscaled.items()}
-  for name in ('scale', 'good_updates', 'bad_updates', 'skipped_updates'):
-    assert unscaled['loss_scale/' + name] == scaled['loss_scale/' + name]
-  third = run_training(mesh_set, tmp_path / 'run', FLOAT16, training_steps=5)
-  assert third.skipped_updates >= first.skipped_updates
+def test_a_run_goes_on_in_another_precision(tiny_run, tiny_meshes, tmp_path):
+  """Names, shapes and types of its checkpoints are the same with and without loss scaling."""
+  path = str(tmp_path / 'run')
+  shutil.copytree(tiny_run, path)
+  before = checkpoint_of(path)
+  result = train.main(tiny.train_flags(
+      tiny_meshes, path, '--training_steps', '62', '--precision_mode', 'float16',
+      '--num_samples', '0'))
+  after = checkpoint_of(path)
+  assert result.step == after['global_step'] == 62 and before['global_step'] == 60
+  assert 'Skipped updates: {}'.format(result.skipped_updates) in result.table()
+  assert len(before) > 200 and {
+      name: (value.shape, value.dtype) for name, value in before.items()} == {
+          name: (value.shape, value.dtype) for name, value in after.items()}
+  assert after['loss_scale/good_updates'] > 0 or result.skipped_updates > 0
 
 
-def test_all_updates_skipped_leave_the_weights_alone(mesh_set, tmp_path):
-  """At a fixed scale beyond float16 nothing is learnt, and the count says so."""
-  result = run_training(mesh_set, tmp_path / 'run', FLOAT16, training_steps=3, loss_scaling='fixed',
-                        loss_scale=2. ** 60)
+def test_all_updates_skipped_leave_the_weights_alone(tiny_meshes, tmp_path):
+  """At a scale beyond float16 nothing is learnt, and the count says so."""
+  result = train.main(tiny.train_flags(
+      tiny_meshes, tmp_path / 'run', '--training_steps', '3', '--precision_mode', 'float16',
+      '--num_samples', '0', '--loss_scale', str(2. ** 60)))
   assert result.skipped_updates == 3
   found = checkpoint_of(tmp_path / 'run')
   slots = [value for name, value in found.items() if name.endswith(('/Adam', '/Adam_1'))]
   assert len(slots) > 60 and not any(value.any() for value in slots)
-  assert found['global_step'] == 3
-
-
-def test_scaled_and_unscaled_updates_agree(mesh_set):
-  """In float32, where a power of two loses nothing: three updates of every variable."""
-  settings_ = config.TrainingConfig(learning_rate=0.01)
-  scaled_float32 = CPU._replace(precision=CPU.precision._replace(scale_loss=True))
-  results = []
-  for machine in (CPU, scaled_float32):
-    with tf.Graph().as_default(), tf.Session() as session:
-      tf.set_random_seed(1)
-      models = checkpoint.build_models(tiny.run_config())
-      batch = data.make_batch(
-          mesh_set.meshes, mesh_set.labels, [(0, 0), (0, 1)],
-          data.padded_shape(mesh_set.meshes, 2), seed=0, quantization_bits=4)
-      training = step.training_step(models, batch, settings_, machine)
-      session.run(tf.global_variables_initializer())
-      start = session.run([model.variables for model in models])
-      for _ in range(3):
-        session.run(training.train)
-      results.append(session.run([model.variables for model in models]))
-      assert session.run(training.skipped_updates) == 0
-  flat = [tf.nest.flatten(each) for each in (start, *results)]
-  assert len(flat[0]) > 60
-  assert sum((a != b).any() for a, b in zip(flat[0], flat[1])) > 60
-  for a, b in zip(flat[1], flat[2]):
-    np.testing.assert_allclose(a, b, atol=1e-6)
+  assert found['global_step'] == 3 and found['loss_scale/scale'] == 2. ** 57

@@ -48,15 +48,14 @@ def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
   assert len(shapes[0]) > 200 and shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize('version', fake_adapter.VERSIONS)
 def test_an_overflow_that_the_device_reports_leaves_the_weights_alone(
-    tiny_meshes, tmp_path, version):
+    tiny_meshes, tmp_path):
   """The gradients themselves are finite: the status is the device's."""
   def overflow(gradients):
     assert len(gradients) > 60
     return tf.constant(False)
 
-  with fake_adapter.installed(version), fake_ascend.float_status(overflow):
+  with fake_adapter.installed('2.6.5'), fake_ascend.float_status(overflow):
     result = npu_train(tiny_meshes, tmp_path / 'run', '--training_steps', '2', '--num_samples', '0')
   assert result.skipped_updates == 2
   found = contents(tmp_path / 'run')

@@ -1,4 +1,5 @@
 """python -m polygen.train: what it writes and prints, how runs go on, one line for every error."""
+import errno
 import json
 import os
 import re
@@ -180,13 +181,13 @@ def test_a_read_only_output_path(tiny_meshes, tmp_path, capsys):
   assert 'Permission denied' in line
 
 
-def test_samples_that_cannot_be_written(run_copy, tiny_meshes, capsys):
-  """A file stands where their folder should be, as a full disk would: found after the steps."""
-  shutil.rmtree(os.path.join(run_copy, 'samples'))
-  open(os.path.join(run_copy, 'samples'), 'w').close()
-  line = tiny.error_of(train.main, tiny.train_flags(
-      tiny_meshes, run_copy, '--training_steps', '61'), capsys)
-  assert os.path.join(run_copy, 'samples') in line
+def test_a_disk_that_fills_up(tiny_meshes, tmp_path, capsys, monkeypatch):
+  def full(*unused_arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'samples/sample_000.obj')
+
+  monkeypatch.setattr(train, 'train', full)
+  line = tiny.error_of(train.main, tiny.train_flags(tiny_meshes, tmp_path / 'run'), capsys)
+  assert line == 'samples/sample_000.obj: No space left on device'
 
 
 def test_a_damaged_checkpoint(run_copy, tiny_meshes, capsys):

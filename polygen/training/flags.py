@@ -84,5 +84,4 @@ def config_from_args(args):
     values['training.random_shift'] = True
   if args.condition:
     values['vertex_model.class_conditional'] = args.condition == 'class'
-  values['npu_options'] = run_config.npu_options + tuple(args.npu_option)
   return config_lib.replace_fields(run_config, values)
