@@ -6,7 +6,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from polygen.hw import lint as lint_lib
-from polygen.hw.lint import lint
+from polygen.hw import lint
 
 
 def numbers(*shape):

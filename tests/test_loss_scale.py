@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from hypothesis import given, settings, strategies as st
 
 import tiny
-from polygen import checkpoint, hw, train
+from polygen import hw, train
 from polygen.hw import loss_scale
 
 
@@ -196,21 +196,15 @@ def test_the_state_goes_through_a_checkpoint(tmp_path):
 # In training.
 
 
-def checkpoint_of(path):
-  """{name: array} of the last checkpoint of a run."""
-  reader = tf.train.load_checkpoint(checkpoint.RunFolder(str(path)).latest_checkpoint())
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
 def test_a_run_goes_on_in_another_precision(tiny_run, tiny_meshes, tmp_path):
   """Names, shapes and types of its checkpoints are the same with and without loss scaling."""
   path = str(tmp_path / 'run')
   shutil.copytree(tiny_run, path)
-  before = checkpoint_of(path)
+  before = tiny.last_checkpoint(path)
   result = train.main(tiny.train_flags(
       tiny_meshes, path, '--training_steps', '62', '--precision_mode', 'float16',
       '--num_samples', '0'))
-  after = checkpoint_of(path)
+  after = tiny.last_checkpoint(path)
   assert result.step == after['global_step'] == 62 and before['global_step'] == 60
   assert 'Skipped updates: {}'.format(result.skipped_updates) in result.table()
   assert len(before) > 200 and {
@@ -225,7 +219,7 @@ def test_all_updates_skipped_leave_the_weights_alone(tiny_meshes, tmp_path):
       tiny_meshes, tmp_path / 'run', '--training_steps', '3', '--precision_mode', 'float16',
       '--num_samples', '0', '--loss_scale', str(2. ** 60)))
   assert result.skipped_updates == 3
-  found = checkpoint_of(tmp_path / 'run')
+  found = tiny.last_checkpoint(tmp_path / 'run')
   slots = [value for name, value in found.items() if name.endswith(('/Adam', '/Adam_1'))]
   assert len(slots) > 60 and not any(value.any() for value in slots)
   assert found['global_step'] == 3 and found['loss_scale/scale'] == 2. ** 57

@@ -11,7 +11,7 @@ import graph_nodes
 import model_cases
 import randomise
 from polygen import config, data, hw
-from polygen.hw.lint import lint
+from polygen.hw import lint
 from polygen.layers.decoding import Drawing, decode
 from polygen.layers.matmul import matmul_operands
 from polygen.models import FaceModel, VertexModel

@@ -16,12 +16,6 @@ def npu_train(meshes, path, *flags):
   return train.main(tiny.train_flags(meshes, path, '--device', 'npu', *flags))
 
 
-def contents(path):
-  """{name: array} of the last checkpoint of a run."""
-  reader = tf.train.load_checkpoint(checkpoint.RunFolder(str(path)).latest_checkpoint())
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
 @pytest.fixture(scope='module')
 def npu_run(tiny_meshes, tmp_path_factory):
   """(folder, result) of 4 steps through the adapter, 2 in each call."""
@@ -36,14 +30,15 @@ def test_a_run_through_the_adapter(npu_run):
   path, result = npu_run
   assert result.step == 4 and np.isfinite(result.evaluation.losses).all()
   # The fake does one step per call, of which the global step tells.
-  assert contents(path)['global_step'] == 4 and result.skipped_updates == 0
+  assert tiny.last_checkpoint(path)['global_step'] == 4 and result.skipped_updates == 0
   stored = checkpoint.RunFolder(str(path)).read_config()
   assert stored.npu_options == ('iterations_per_loop=2', 'enable_data_pre_proc=true')
   assert os.listdir(os.path.join(str(path), 'samples', 'step_000004'))
 
 
 def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
-  shapes = [{name: (value.shape, value.dtype) for name, value in contents(path).items()}
+  shapes = [{name: (value.shape, value.dtype)
+             for name, value in tiny.last_checkpoint(path).items()}
             for path in (npu_run[0], tiny_run)]
   assert len(shapes[0]) > 200 and shapes[0] == shapes[1]
 
@@ -58,7 +53,7 @@ def test_an_overflow_that_the_device_reports_leaves_the_weights_alone(
   with fake_adapter.installed('2.6.5'), fake_ascend.float_status(overflow):
     result = npu_train(tiny_meshes, tmp_path / 'run', '--training_steps', '2', '--num_samples', '0')
   assert result.skipped_updates == 2
-  found = contents(tmp_path / 'run')
+  found = tiny.last_checkpoint(tmp_path / 'run')
   slots = [value for name, value in found.items() if name.endswith(('/Adam', '/Adam_1'))]
   assert len(slots) > 60 and not any(value.any() for value in slots)
   assert found['global_step'] == 2

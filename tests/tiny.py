@@ -53,6 +53,14 @@ def run_config(**training):
       training=config.TrainingConfig(**training))
 
 
+def last_checkpoint(path):
+  """{name: array} of the last checkpoint of a run."""
+  import tensorflow.compat.v1 as tf
+  from polygen import checkpoint
+  reader = tf.train.load_checkpoint(checkpoint.RunFolder(str(path)).latest_checkpoint())
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
 def files(folder):
   """{path below the folder, with '/': bytes} of every file in it."""
   found = {}

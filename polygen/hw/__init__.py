@@ -6,6 +6,7 @@
 Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
 from .devices import DEVICE_CHOICES, Device, choose_device
+from .lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
 from .machine import Machine, choose_machine
@@ -17,5 +18,5 @@ from .session import npu_session_config, session_config
 __all__ = ['DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
-           'load_adapter', 'npu_session_config', 'parse_npu_options', 'parse_precision',
+           'lint', 'load_adapter', 'npu_session_config', 'parse_npu_options', 'parse_precision',
            'session_config']
