@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from polygen.hw import lint as lint_lib
+from polygen.hw import graph_lint
 from polygen.hw import lint
 
 
@@ -172,7 +172,7 @@ def test_a_fault_is_named(name):
   assert any(re.search(fault, finding) for finding in named), findings
 
 
-@pytest.mark.parametrize('name', lint_lib.FORBIDDEN_NAMES)
+@pytest.mark.parametrize('name', graph_lint.FORBIDDEN_NAMES)
 def test_names_that_the_adapter_reads_are_found(name):
   with tf.Graph().as_default():
     finding, = lint(tf.identity(numbers(2), name='my_{}_3'.format(name)))

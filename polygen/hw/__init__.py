@@ -6,7 +6,7 @@
 Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
 from .devices import DEVICE_CHOICES, Device, choose_device
-from .lint import lint
+from .graph_lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
 from .machine import Machine, choose_machine
