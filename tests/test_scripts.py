@@ -31,12 +31,12 @@ pytestmark = pytest.mark.skipif(shutil.which('bash') is None, reason='bash is mi
 
 
 class Scripts:
-  """A checkout beside the folder `work`, in which its scripts are called."""
+  """A checkout beside the folder `caller`, in which its scripts are called."""
 
   def __init__(self, path):
-    self.root, self.work, self.echo = path / 'checkout', path / 'work', path / 'echo'
+    self.root, self.caller, self.echo = path / 'checkout', path / 'caller', path / 'echo'
     assert copy_checkout(self.root) > 10
-    tiny.write_meshes(self.work / 'data')
+    tiny.write_meshes(self.caller / 'data')
     self.echo.write_text(ECHO)
     self.echo.chmod(0o755)
 
@@ -52,7 +52,7 @@ class Scripts:
     """Runs scripts/NAME; returns (exit code, lines of output, lines of errors)."""
     env = dict(os.environ, PYTHON=str(python), ASCEND_DEVICE_ID=str(device_id), **environment)
     done = subprocess.run(
-        ['bash', '../checkout/scripts/' + name] + list(arguments), cwd=str(self.work), env=env,
+        ['bash', '../checkout/scripts/' + name] + list(arguments), cwd=str(self.caller), env=env,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
@@ -70,7 +70,7 @@ def scripts(tmp_path_factory):
 def training(scripts):
   """Lines of a real training on device 3, then of one without data, which fails."""
   first = scripts.run(
-      'train_full_1p.sh', '--data-path=../work/data', '--training_steps=4', '--batch-size', '2',
+      'train_full_1p.sh', '--data-path=../caller/data', '--training_steps=4', '--batch-size', '2',
       '--precision_mode=mix', '--device', 'cpu', '--', '--num_samples', '0', *tiny.SIZE_FLAGS,
       device_id=3)
   assert first[0] == 0, '\n'.join(first[1] + first[2])
@@ -114,7 +114,7 @@ def test_the_log_is_what_was_shown_and_the_run_lies_beside_it(scripts, training)
   assert log == lines[:len(log)] and 'StepTime: ' in '\n'.join(log)
   assert value(log, 'Run folder: ') == str(scripts.output(3) / 'run')
   assert (scripts.output(3) / 'run' / 'checkpoints' / 'model-4.index').is_file()
-  assert [path.name for path in scripts.work.iterdir()] == ['data']
+  assert [path.name for path in scripts.caller.iterdir()] == ['data']
 
 
 def test_a_failing_training_is_one_line_and_no_figures(scripts, training):
@@ -146,7 +146,7 @@ def test_flags_are_passed_on_in_every_spelling(scripts, name, defaults):
       '--output_path=my runs', '--data_path=../meshes', '--training_steps=5000',
       '--precision_mode=mix', '--npu_option=a=b-c', '--npu_option=d=e f', '--training_steps=7',
       '--hidden-size 8'])
-  assert value(lines, 'working directory: ') == os.path.realpath(str(scripts.work))
+  assert value(lines, 'working directory: ') == os.path.realpath(str(scripts.caller))
   assert value(lines, 'environment: ').startswith('unset 0/1 ')
 
 
