@@ -15,7 +15,37 @@ SCOPE = 'loss_scale'
 MAX_LOSS_SCALE = 2. ** 64
 
 
-class FixedLossScaleManager:
+class LossScaleManager:
+  """The state of loss scaling; what is done with it is the subclass's.
+
+  Every manager has all variables, so that checkpoints have the same names with any: scale float32;
+  good and bad int32, finite updates and others in a row; skipped int32, the others in all.
+
+  Args:
+    loss_scale: float from 1 to MAX_LOSS_SCALE, at first.
+  """
+
+  def __init__(self, loss_scale):
+    import tensorflow.compat.v1 as tf
+    _check(1 <= loss_scale <= MAX_LOSS_SCALE, 'the loss scale must lie between 1 and 2^64, not {}',
+           loss_scale)
+
+    def variable(name, value, dtype):
+      return tf.get_variable(name, [], dtype, tf.constant_initializer(value), trainable=False)
+
+    with tf.variable_scope(tf.VariableScope(tf.AUTO_REUSE, SCOPE, use_resource=True)):
+      self._scale = variable('scale', loss_scale, tf.float32)
+      self._good = variable('good_updates', 0, tf.int32)
+      self._bad = variable('bad_updates', 0, tf.int32)
+      self.skipped_updates = variable('skipped_updates', 0, tf.int32)
+
+  def _count(self, finite):
+    """Adds an update to `skipped_updates` unless it was finite."""
+    import tensorflow.compat.v1 as tf
+    return self.skipped_updates.assign_add(1 - tf.cast(finite, tf.int32)).op
+
+
+class FixedLossScaleManager(LossScaleManager):
   """A scale that never changes.
 
   Args:
@@ -24,28 +54,21 @@ class FixedLossScaleManager:
   """
 
   def __init__(self, loss_scale, enable_overflow_check=True):
-    _check(1 <= loss_scale <= MAX_LOSS_SCALE, 'loss_scale must lie between 1 and 2^64, not {}',
-           loss_scale)
+    super().__init__(loss_scale)
     self.enable_overflow_check = enable_overflow_check
-    self._state = LossScaleState(loss_scale)
-    self._scale = loss_scale
-
-  @property
-  def skipped_updates(self):
-    """int32 scalar: updates left out so far."""
-    return self._state.skipped
+    self._constant = loss_scale
 
   def get_loss_scale(self):
     """float32 scalar tensor."""
     import tensorflow.compat.v1 as tf
-    return tf.constant(self._scale, tf.float32)
+    return tf.constant(self._constant, tf.float32)
 
   def update_loss_scale(self, finite):
     """The operation that counts an update whose gradients were finite (bool scalar) or not."""
-    return self._state.count(finite)
+    return self._count(finite)
 
 
-class ExponentialUpdateLossScaleManager:
+class ExponentialUpdateLossScaleManager(LossScaleManager):
   """A scale that falls after gradients that are not finite, and rises after many that are.
 
   Args:
@@ -58,8 +81,7 @@ class ExponentialUpdateLossScaleManager:
 
   def __init__(self, init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf=2, incr_ratio=2,
                decr_ratio=0.8):
-    _check(1 <= init_loss_scale <= MAX_LOSS_SCALE,
-           'init_loss_scale must lie between 1 and 2^64, not {}', init_loss_scale)
+    super().__init__(init_loss_scale)
     _check(incr_every_n_steps >= 1, 'incr_every_n_steps must be at least 1, not {}',
            incr_every_n_steps)
     _check(decr_every_n_nan_or_inf >= 1, 'decr_every_n_nan_or_inf must be at least 1, not {}',
@@ -68,54 +90,22 @@ class ExponentialUpdateLossScaleManager:
     _check(0 < decr_ratio < 1, 'decr_ratio must lie between 0 and 1, not {}', decr_ratio)
     self._rise = (incr_every_n_steps, incr_ratio)
     self._fall = (decr_every_n_nan_or_inf, decr_ratio)
-    self._state = LossScaleState(init_loss_scale)
-
-  @property
-  def skipped_updates(self):
-    """int32 scalar: updates left out so far."""
-    return self._state.skipped
 
   def get_loss_scale(self):
     """float32 scalar tensor."""
-    return self._state.scale.read_value()
+    return self._scale.read_value()
 
   def update_loss_scale(self, finite):
     """The operation that follows an update whose gradients were finite (bool scalar) or not."""
     import tensorflow.compat.v1 as tf
-    state = self._state
-    good = tf.where_v2(finite, state.good.read_value() + 1, 0)
-    bad = tf.where_v2(finite, 0, state.bad.read_value() + 1)
+    good = tf.where_v2(finite, self._good.read_value() + 1, 0)
+    bad = tf.where_v2(finite, 0, self._bad.read_value() + 1)
     rises, falls = good >= self._rise[0], bad >= self._fall[0]
     factor = tf.where_v2(rises, float(self._rise[1]), tf.where_v2(falls, self._fall[1], 1.))
-    scale = tf.clip_by_value(state.scale.read_value() * factor, 1., MAX_LOSS_SCALE)
+    scale = tf.clip_by_value(self._scale.read_value() * factor, 1., MAX_LOSS_SCALE)
     return tf.group(
-        state.scale.assign(scale), state.good.assign(tf.where_v2(rises, 0, good)),
-        state.bad.assign(tf.where_v2(falls, 0, bad)), state.count(finite))
-
-
-class LossScaleState:
-  """The variables of a manager: all of them, so that checkpoints have the same names with any.
-
-  scale float32, good and bad int32: finite updates, and others, in a row; skipped int32: the
-  others in all.
-  """
-
-  def __init__(self, init_loss_scale):
-    import tensorflow.compat.v1 as tf
-
-    def variable(name, value, dtype):
-      return tf.get_variable(name, [], dtype, tf.constant_initializer(value), trainable=False)
-
-    with tf.variable_scope(tf.VariableScope(tf.AUTO_REUSE, SCOPE, use_resource=True)):
-      self.scale = variable('scale', init_loss_scale, tf.float32)
-      self.good = variable('good_updates', 0, tf.int32)
-      self.bad = variable('bad_updates', 0, tf.int32)
-      self.skipped = variable('skipped_updates', 0, tf.int32)
-
-  def count(self, finite):
-    """Adds an update to `skipped` unless it was finite."""
-    import tensorflow.compat.v1 as tf
-    return self.skipped.assign_add(1 - tf.cast(finite, tf.int32)).op
+        self._scale.assign(scale), self._good.assign(tf.where_v2(rises, 0, good)),
+        self._bad.assign(tf.where_v2(falls, 0, bad)), self._count(finite))
 
 
 class LossScaleOptimizer:

@@ -54,7 +54,6 @@ def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] =
 
   Returns:
     The mean time of a step in seconds, without hooks and without the first session.run.
-
   """
   timer = StepTimer()
   fetches = [step.train, step.losses, step.skipped_updates]
