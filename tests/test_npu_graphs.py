@@ -58,8 +58,7 @@ def sampling_graph(models_, **options):
 
 @pytest.mark.parametrize('variant, dropout_rate, device, mode, training', [
     ('full', 0.3, 'npu', 'mix', {}),
-    ('full', 0., 'cpu', 'float16', {'loss_scaling': 'fixed'}),
-    ('plain', 0., 'npu', 'bfloat16', {'learning_rate_decay': 'none'}),
+    ('plain', 0., 'npu', 'bfloat16', {'learning_rate_decay': 'none', 'loss_scaling': 'fixed'}),
 ])
 def test_the_padded_training_graph_is_clean(variant, dropout_rate, device, mode, training):
   with tf.Graph().as_default() as graph, fake_adapter.installed():

@@ -1,13 +1,10 @@
 """Training and sampling through the (fake) adapter of an Ascend NPU."""
-import os
 import shutil
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 
 import fake_adapter
-import fake_ascend
 import tiny
 from polygen import checkpoint, cli, hw, sample, train
 
@@ -22,7 +19,7 @@ def npu_run(tiny_meshes, tmp_path_factory):
   path = tmp_path_factory.mktemp('npu') / 'run'
   with fake_adapter.installed():
     result = npu_train(tiny_meshes, path, '--npu_option', 'iterations_per_loop=2', '--npu_option',
-                       'enable_data_pre_proc=true', '--num_samples', '1')
+                       'enable_data_pre_proc=true', '--num_samples', '0')
   return path, result
 
 
@@ -33,7 +30,6 @@ def test_a_run_through_the_adapter(npu_run):
   assert tiny.last_checkpoint(path)['global_step'] == 4 and result.skipped_updates == 0
   stored = checkpoint.RunFolder(str(path)).read_config()
   assert stored.npu_options == ('iterations_per_loop=2', 'enable_data_pre_proc=true')
-  assert os.listdir(os.path.join(str(path), 'samples', 'step_000004'))
 
 
 def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
@@ -41,23 +37,6 @@ def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
              for name, value in tiny.last_checkpoint(path).items()}
             for path in (npu_run[0], tiny_run)]
   assert len(shapes[0]) > 200 and shapes[0] == shapes[1]
-
-
-def test_an_overflow_that_the_device_reports_leaves_the_weights_alone(
-    tiny_meshes, tmp_path):
-  """The gradients themselves are finite: the status is the device's."""
-  def overflow(gradients):
-    assert len(gradients) > 60
-    return tf.constant(False)
-
-  with fake_adapter.installed('2.6.5'), fake_ascend.float_status(overflow):
-    result = npu_train(tiny_meshes, tmp_path / 'run', '--training_steps', '2', '--num_samples', '0')
-  assert result.skipped_updates == 2
-  found = tiny.last_checkpoint(tmp_path / 'run')
-  slots = [value for name, value in found.items() if name.endswith(('/Adam', '/Adam_1'))]
-  assert len(slots) > 60 and not any(value.any() for value in slots)
-  assert found['global_step'] == 2
-  assert found['loss_scale/scale'] == 2 ** 15 / 4
 
 
 def test_a_run_of_another_device_is_sampled_with_equal_tokens(tiny_run, tmp_path, capsys):

@@ -8,8 +8,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import model_cases
+import randomise
 import tiny
 from polygen import checkpoint, config, data, hw, train
+from polygen.layers.matmul import matmul_operands
 from polygen.training import continuing, evaluation, loop, step
 from polygen.training.losses import Losses, batch_losses
 
@@ -209,11 +211,10 @@ def test_the_loss_is_the_sum_over_the_batch(losing, mesh_set):
   np.testing.assert_allclose(3 * two, thrice, rtol=1e-5)
 
 
-def randomize(session, variables):
+def initialise(session, variables):
+  """Everything, then random values in variables."""
   session.run(tf.global_variables_initializer())
-  rng = np.random.default_rng(0)
-  for variable in variables:
-    variable.load(rng.normal(0, 0.3, variable.shape.as_list()).astype(np.float32), session)
+  randomise.assign(session, variables, randomise.random_values(variables))
 
 
 def test_two_adams_as_published(mesh_set):
@@ -228,7 +229,7 @@ def test_two_adams_as_published(mesh_set):
     gradients = [[tf.convert_to_tensor(gradient) for gradient in tf.gradients(loss, own)]
                  for loss, own in zip(training.losses, variables)]
     variables, gradients = sum(variables, []), sum(gradients, [])
-    randomize(session, variables)
+    initialise(session, variables)
     powers = [variable for variable in tf.global_variables() if 'beta' in variable.op.name]
     assert len(variables) > 30 and len(powers) == 4
     expected = session.run(variables)
@@ -245,6 +246,28 @@ def test_two_adams_as_published(mesh_set):
       np.testing.assert_allclose(
           sorted(session.run(powers)), sorted(2 * [0.8 ** (number + 1), 0.9 ** (number + 1)]),
           rtol=1e-5)
+
+
+def test_an_update_beyond_float16_leaves_both_models_alone(mesh_set):
+  """At a loss scale of 2^60 every update is left out; its batch is counted all the same."""
+  settings = config.TrainingConfig(learning_rate_decay='none', loss_scale=2. ** 60)
+  machine = hw.choose_machine('cpu', 'float16')
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = checkpoint.build_models(tiny.run_config())
+    with matmul_operands(machine.precision.matmul_type, machine.precision.native):
+      training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings, machine)
+    initialise(session, models[0].variables + models[1].variables)
+    state = [variable for variable in tf.global_variables()
+             if not variable.op.name.startswith(('loss_scale', 'global_step'))]
+    assert len(state) > 90
+    before = session.run(state)
+    session.run(training.train)
+    losses, skipped = session.run([training.losses, training.skipped_updates])
+    assert np.isfinite(losses).all() and skipped == 1
+    for variable, old, new in zip(state, before, session.run(state)):
+      np.testing.assert_array_equal(old, new, variable.op.name)
+    assert session.run(training.global_step) == 1
+    assert session.run('loss_scale/scale/Read/ReadVariableOp:0') == 2. ** 59
 
 
 class NumpyAdam:
