@@ -189,7 +189,7 @@ class Losing:
     self.evaluators = [evaluation.Evaluator(
         models, mesh_set, data.padded_shape(mesh_set.meshes, size), 4) for size in (2, 5)]
     self.session = tf.Session()
-    randomize(self.session, [variable for model in models for variable in model.variables])
+    initialise(self.session, [variable for model in models for variable in model.variables])
 
   def of(self, batch):
     return np.array(self.session.run(self._losses, {
