@@ -39,7 +39,10 @@ OPTIONAL = {'matplotlib', 'mpl_toolkits', 'trimesh', 'tensorboard', 'npu_bridge'
 ONLY_HW = {'npu_bridge', 'npu_device', 'hccl'}
 CORE = {'numpy', 'tqdm'}
 # (module, what it may import of TensorFlow beside `tensorflow.compat.v1 as tf`)
-TENSORFLOW_EXCEPTIONS = set()
+TENSORFLOW_EXCEPTIONS = {
+    ('polygen.layers.compilation', 'tensorflow.compiler.tf2xla.ops'),
+    ('polygen.layers.compilation', 'tensorflow.python.compiler.xla'),
+}
 # Kept out: dependencies this package does without, and what no longer works on TensorFlow 2.
 BANNED_TF = {'contrib', 'estimator', 'flags', 'app', 'keras', 'layers'}
 # These change the whole process, which belongs to the program that imports this package.

@@ -16,8 +16,9 @@ class Choice(NamedTuple):
 def kept_tokens(logits, temperature=1., top_k=0, top_p=1.):
   """The tokens that may be drawn, most probable first, their probabilities and the margin.
 
-  The margin is the least distance of a cumulative probability from top_p, and of the last logit
-  that top_k keeps from the first it drops unless they are equal.
+  With top_p, tokens as probable as the last that is needed stay as well. The margin is the least
+  distance of a cumulative probability from top_p, of the last probability that top_p keeps from the
+  next, and of the last logit that top_k keeps from the first it drops unless they are equal.
   """
   logits = [float(logit) for logit in logits]
   legal = [token for token, logit in enumerate(logits) if logit > FORBIDDEN]
@@ -34,6 +35,10 @@ def kept_tokens(logits, temperature=1., top_k=0, top_p=1.):
       mass += weights[count] / total
       count += 1
       margin = min(margin, abs(mass - top_p))
+    while count < len(order) and weights[count] == weights[count - 1]:
+      count += 1
+    if count < len(order):
+      margin = min(margin, weights[count - 1] - weights[count])
     order, weights = order[:count], weights[:count]
   return order, [weight / sum(weights) for weight in weights], margin
 

@@ -24,9 +24,9 @@ def load_case(path):
   return model_name, getattr(models, model_name)(**arguments), inputs, arrays
 
 
-def greedy_sample(model_name, model, inputs):
+def greedy_sample(model_name, model, inputs, compiled):
   options = {'max_sample_length': GREEDY_LENGTH[model_name], 'top_k': 1,
-             'only_return_complete': False}
+             'only_return_complete': False, 'compile_loop': compiled}
   if model_name == 'FaceModel':
     outputs = model.sample(inputs, **options)
     return {key: outputs[key] for key in ('completed', 'faces', 'num_face_indices')}
@@ -55,7 +55,7 @@ def test_agrees_with_deepmind(path):
   mask = inputs[tokens + '_mask']
   with tf.Graph().as_default(), sessions.session() as session:
     distribution = model(inputs)
-    greedy = greedy_sample(model_name, model, inputs)
+    greedy = [greedy_sample(model_name, model, inputs, compiled) for compiled in (False, True)]
     checkpoint.restore_deepmind(session, model, str(path / 'model'))
     logits, log_prob, sampled = session.run(
         [distribution.logits, distribution.log_prob(inputs[tokens]), greedy])
@@ -66,5 +66,6 @@ def test_agrees_with_deepmind(path):
   np.testing.assert_allclose(-(log_prob * mask).sum(), expected['out_loss'], rtol=1e-5)
   probabilities = np.exp(logits - logits.max(-1, keepdims=True))
   assert (probabilities[~real] == 0).all()
-  for key, value in sampled.items():
-    np.testing.assert_allclose(value, expected['out_greedy_' + key], atol=1e-6, err_msg=key)
+  for outputs in sampled:
+    for key, value in outputs.items():
+      np.testing.assert_allclose(value, expected['out_greedy_' + key], atol=1e-6, err_msg=key)

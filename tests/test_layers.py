@@ -12,7 +12,7 @@ from polygen.config import TransformerConfig
 from polygen.layers import variables
 from polygen.layers.dropout import Dropout
 from polygen.layers.masks import causal_bias, padding_bias
-from polygen.layers.transformer import (empty_caches, memory_key_values, transformer,
+from polygen.layers.transformer import (decoding_state, memory_key_values, transformer,
                                         transformer_step, transformer_weights)
 
 BATCH, LENGTH, MEMORY_LENGTH, PADDING = 2, 5, 4, 3
@@ -57,7 +57,7 @@ class Stack:
 
     _, _, outputs = tf.while_loop(
         lambda index, *unused: index < LENGTH, step,
-        (tf.constant(0), empty_caches(BATCH, weights, LENGTH),
+        (tf.constant(0), decoding_state(BATCH, weights).empty(LENGTH),
          tf.TensorArray(tf.float32, LENGTH)))
     return tf.transpose(outputs.stack(), [1, 0, 2])
 

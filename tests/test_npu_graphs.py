@@ -12,7 +12,7 @@ import model_cases
 import randomise
 from polygen import config, data, hw
 from polygen.hw import lint
-from polygen.layers.decoding import Drawing, decode
+from polygen.layers.decoding import Loop, State, decode
 from polygen.layers.matmul import matmul_operands
 from polygen.models import FaceModel, VertexModel
 from polygen.sampling import Sampler
@@ -172,8 +172,9 @@ def test_only_the_early_loop_ends_early(stops, rounds):
     counted.clear()
     with tf.Graph().as_default(), tf.Session() as session:
       decoded = session.run(decode(
-          next_logits, lambda token, index: tf.zeros([2, 1, 1]), tf.zeros([2, 1, 1]), (),
-          tf.fill([2, steps], 0.5), stop, Drawing(), fixed_length))
+          next_logits, lambda token, index: tf.zeros([2, 1, 1]), tf.zeros([2, 1, 1]),
+          State(lambda length: (), None), tf.fill([2, steps], 0.5), stop,
+          Loop(fixed_length=fixed_length)))
     assert counted == list(range(steps if fixed_length else rounds))
     np.testing.assert_array_equal(decoded.tokens, wanted)
     np.testing.assert_array_equal(decoded.stopped, [place is not None for place in stops])

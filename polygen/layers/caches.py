@@ -1,8 +1,11 @@
-"""Key-value caches of decoding: fixed length, written at an index, returned, never mutated."""
+"""Key-value caches of decoding: written at an index, lengthened, returned, never mutated."""
 import tensorflow.compat.v1 as tf
 
 from .attention import KeyValues
-from .shapes import shape_of
+from .compilation import write_at
+
+# Of the cached positions [B, H, T, d].
+TIME_AXIS = 2
 
 
 def empty_cache(batch, config, length):
@@ -13,12 +16,10 @@ def empty_cache(batch, config, length):
 
 def write(cache, new, index):
   """`cache` with position `index` (int32 scalar) replaced by the one position of `new`."""
-  batch, heads, length, size = shape_of(cache.keys)
-  rows = tf.range(batch * heads) * length + index
+  return KeyValues(*(write_at(old, row, index, TIME_AXIS) for old, row in zip(cache, new)))
 
-  def updated(old, row):
-    flat = tf.tensor_scatter_nd_update(
-        tf.reshape(old, [-1, size]), rows[:, None], tf.reshape(row, [-1, size]))
-    return tf.reshape(flat, [batch, heads, length, size])
 
-  return KeyValues(updated(cache.keys, new.keys), updated(cache.values, new.values))
+def lengthened(cache, length):
+  """`cache` with zeros behind, up to `length` positions."""
+  missing = length - cache.keys.shape.as_list()[TIME_AXIS]
+  return KeyValues(*(tf.pad(x, [[0, 0], [0, 0], [0, missing], [0, 0]]) for x in cache))

@@ -1,8 +1,9 @@
 """The one loop that decodes tokens, for every model."""
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from .compilation import compiled, write_at
 from .filters import draw, filter_logits
 
 
@@ -13,41 +14,90 @@ class Drawing(NamedTuple):
   top_p: float = 1.
 
 
+class Loop(NamedTuple):
+  """How tokens are drawn one after the other.
+
+  Attributes:
+    drawing: Drawing.
+    fixed_length: run all steps even if every row has stopped, as graphs whose loops must not
+      depend on data need it; the result is the same.
+    compiled: compile the loop with XLA, which needs static shapes.
+  """
+  drawing: Drawing = Drawing()
+  fixed_length: bool = False
+  compiled: bool = False
+
+
 class Decoded(NamedTuple):
   """tokens int32 [B, S], `stop` from the stop on; stopped bool [B]."""
   tokens: tf.Tensor
   stopped: tf.Tensor
 
 
-def decode(next_logits, embed, first_input, state, uniforms, stop, drawing, fixed_length=False):
+class State(NamedTuple):
+  """What a model carries from token to token, e.g. caches, as functions of its length.
+
+  Attributes:
+    empty: function length -> state that holds nothing and has room for `length` tokens.
+    lengthened: function (state, length) -> the same with room for more.
+  """
+  empty: Callable
+  lengthened: Callable
+
+
+# A state has room for at most this many tokens at first, and for as many more whenever it is full:
+# work follows what was drawn, every length is static, and few loops are built and compiled.
+STATE_STEPS = 384
+
+
+def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop()):
   """Draws tokens one by one until every row has stopped or `uniforms` is used up.
 
   Args:
     next_logits: function (input [B, 1, D], state, index) -> (logits [B, N], state).
     embed: function (token int32 [B], index of the token) -> the next input [B, 1, D].
     first_input: float32 [B, 1, D], the context.
-    state: nested structure of tensors of fixed shapes, e.g. caches.
+    state: State.
     uniforms: float32 [B, S] in [0, 1): the noise of every row and step; S is static.
     stop: the token that ends a row.
-    drawing: Drawing.
-    fixed_length: run all S steps even if every row has stopped, as graphs whose loops must not
-      depend on data need it; the result is the same.
+    loop: Loop.
+
+  Raises:
+    ValueError: a compiled loop of unknown batch size.
   """
-  steps = uniforms.shape.as_list()[1]
-  batch = tf.shape(uniforms)[0]
-  start = (tf.constant(0), first_input, state, tf.fill([batch, steps], stop),
-           tf.zeros([batch], tf.bool))
+  batch, steps = uniforms.shape.as_list()
+  if loop.compiled and batch is None:
+    raise ValueError('a compiled loop needs a static batch size: give num_samples as an int, and '
+                     'to the face model vertices of a static shape (static_batch=True)')
+  noise = tf.transpose(uniforms)  # by step, as the tokens are
 
-  def unfinished(index, unused_input, unused_state, unused_tokens, stopped):
-    return index < steps if fixed_length else (index < steps) & ~tf.reduce_all(stopped)
-
-  def step(index, x, state, tokens, stopped):
-    logits, new_state = next_logits(x, state, index)
-    token = draw(filter_logits(logits, *drawing), uniforms[:, index])
+  def step(index, x, model_state, tokens, stopped):
+    logits, model_state = next_logits(x, model_state, index)
+    token = draw(filter_logits(logits, *loop.drawing), tf.gather(noise, index))
     token = tf.where_v2(stopped, stop, token)
-    tokens = tf.where_v2(tf.equal(tf.range(steps), index)[None], token[:, None], tokens)
-    return index + 1, embed(token, index), new_state, tokens, stopped | tf.equal(token, stop)
+    tokens = write_at(tokens, token[None], index, axis=0)
+    return index + 1, embed(token, index), model_state, tokens, stopped | tf.equal(token, stop)
 
-  _, _, _, tokens, stopped = tf.while_loop(
-      unfinished, step, start, parallel_iterations=1, back_prop=False)
-  return Decoded(tokens, stopped)
+  def every_step():
+    index, x, model_state = tf.constant(0), first_input, None
+    tokens = tf.fill(tf.shape(noise), stop)
+    stopped = tf.zeros(tf.shape(noise)[1:], tf.bool)
+    for end in room(steps):
+      model_state = (state.empty(end) if model_state is None
+                     else state.lengthened(model_state, end))
+
+      def unfinished(index, unused_x, unused_state, unused_tokens, stopped, end=end):
+        return index < end if loop.fixed_length else (index < end) & ~tf.reduce_all(stopped)
+
+      index, x, model_state, tokens, stopped = tf.while_loop(
+          unfinished, step, (index, x, model_state, tokens, stopped), parallel_iterations=1,
+          back_prop=False)
+    return tf.transpose(tokens), stopped
+
+  return Decoded(*(compiled(every_step) if loop.compiled else every_step()))
+
+
+def room(steps):
+  """The lengths of the state during `steps` steps, e.g. 1000 -> [334, 667, 1000]."""
+  parts = -(-steps // STATE_STEPS)
+  return [-(-steps * (part + 1) // parts) for part in range(parts)]

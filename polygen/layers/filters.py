@@ -12,35 +12,62 @@ def filter_logits(logits, temperature=1., top_k=0, top_p=1.):
     logits: float32 [B, N]; forbidden tokens carry MASKED.
     temperature: > 0, divides the logits.
     top_k: the k most probable tokens stay, exactly k of them (of equal ones the first); 0 = all.
-    top_p: of these the smallest set of most probable tokens whose probability reaches top_p
-      (Holtzman et al., 2020), at least one; 1 = all. Where it ends among tokens that are equally
-      probable up to rounding, rounding decides.
+    top_p: of these the `nucleus` stays; 1 = all.
 
   Returns:
-    float32 [B, N].
+    float32 [B, N]; the best logit is 0.
   """
   legal = logits > MASKED / 2
   best = tf.reduce_max(logits, axis=-1, keepdims=True)
   logits = tf.where_v2(legal, (logits - best) / temperature, MASKED)
-  if top_k or top_p < 1:
-    size = logits.shape.as_list()[-1] or tf.shape(logits)[-1]
-    descending = tf.nn.top_k(logits, k=size).values
-    kept = tf.tile(tf.range(size)[None] < (top_k or size), [tf.shape(logits)[0], 1])
-    if top_p < 1:
-      with keep_float32():
-        probabilities = tf.nn.softmax(tf.where_v2(kept, descending, MASKED))
-        mass_before = tf.cumsum(probabilities, axis=-1, exclusive=True)
-      kept &= (mass_before < top_p) | tf.equal(tf.range(size), 0)[None]
-    legal &= highest(logits, tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1), descending)
-  return tf.where_v2(legal, logits, MASKED)
+  if top_k:
+    logits = tf.where_v2(highest(logits, top_k), logits, MASKED)
+  if top_p < 1:
+    logits = tf.where_v2(nucleus(logits, top_p), logits, MASKED)
+  return logits
 
 
-def highest(logits, counts, descending):
-  """True at the `counts` [B] highest logits [B, N] of each row; of equal ones at the first."""
-  last = tf.gather(descending, counts[:, None] - 1, batch_dims=1)
+def highest(logits, count):
+  """True at the `count` highest logits [B, N] of each row; of equal ones at the first."""
+  size = logits.shape.as_list()[-1] or tf.shape(logits)[-1]
+  last = tf.nn.top_k(logits, k=tf.minimum(count, size)).values[:, -1:]
   above, equal = logits > last, tf.equal(logits, last)
-  places = counts[:, None] - tf.reduce_sum(tf.cast(above, tf.int32), axis=-1, keepdims=True)
+  places = count - tf.reduce_sum(tf.cast(above, tf.int32), axis=-1, keepdims=True)
   return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=-1) <= places))
+
+
+# Each of SEARCH_ROUNDS rounds divides the range in which the threshold of the nucleus lies by
+# SEARCH_BASE, a power of 2, so that every threshold is exact.
+SEARCH_BASE = 32
+SEARCH_ROUNDS = 4
+
+
+def nucleus(logits, top_p):
+  """The smallest set of most probable tokens whose probability reaches top_p, at least one.
+
+  Tokens as probable as the last one stay as well, to a millionth of the best token's probability;
+  else rounding would decide which of them do. Found without sorting, on which a compiled loop
+  would spend a third of its time: the threshold is the greatest multiple of that millionth at
+  which the tokens above still reach top_p.
+
+  Args:
+    logits: float32 [B, N], the best of each row 0, forbidden ones MASKED.
+    top_p: in (0, 1) (Holtzman et al., 2020).
+
+  Returns:
+    bool [B, N].
+  """
+  with keep_float32():
+    weights = tf.exp(logits)[:, None]  # [B, 1, N]
+    enough = top_p * tf.reduce_sum(weights, axis=2, keepdims=True)
+    threshold, width = tf.zeros_like(enough), 1.
+    for _ in range(SEARCH_ROUNDS):
+      width /= SEARCH_BASE
+      candidates = threshold + width * tf.range(1., SEARCH_BASE)[:, None]  # [B, C, 1]
+      mass = tf.matmul(tf.cast(weights >= candidates, tf.float32), weights, transpose_b=True)
+      steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
+      threshold += width * steps
+    return (weights >= threshold)[:, 0] & (logits > MASKED / 2)
 
 
 def draw(logits, uniform):
@@ -59,4 +86,6 @@ def draw(logits, uniform):
   possible = probabilities > 0
   total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
   reached = possible & (cumulative > (uniform * total)[:, None])
-  return tf.argmax(tf.cast(reached, tf.float32), axis=-1, output_type=tf.int32)
+  # Not argmax: of equal values it may find any once compiled.
+  size = logits.shape.as_list()[-1] or tf.shape(logits)[-1]
+  return tf.reduce_min(tf.where_v2(reached, tf.range(size)[None], size - 1), axis=-1)

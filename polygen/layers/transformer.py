@@ -17,6 +17,7 @@ import tensorflow.compat.v1 as tf
 from . import caches, variables
 from .attention import (KeyValues, attend, cross_attention_weights, project_heads,
                         self_attention_weights)
+from .decoding import State
 from .dense import DenseWeights, dense, dense_weights, scale_inputs, scale_outputs
 from .dropout import Dropout
 from .masks import filled_bias
@@ -91,9 +92,15 @@ def transformer(x, weights, bias, memory=None, memory_bias=None, dropout=Dropout
   return _blocks(x, weights, attend_self, memory, memory_bias, dropout)
 
 
-def empty_caches(batch, weights, length):
-  """One empty cache of `length` positions per layer: the state of `transformer_step`."""
-  return tuple(caches.empty_cache(batch, weights.config, length) for _ in weights.layers)
+def decoding_state(batch, weights):
+  """The State of `transformer_step`: a cache per layer, empty at first."""
+  def empty(length):
+    return tuple(caches.empty_cache(batch, weights.config, length) for _ in weights.layers)
+
+  def lengthened(state, length):
+    return tuple(caches.lengthened(cache, length) for cache in state)
+
+  return State(empty, lengthened)
 
 
 def transformer_step(x, weights, state, index, memory=None, memory_bias=None):

@@ -15,14 +15,14 @@ import tensorflow.compat.v1 as tf
 from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
-from ..layers.decoding import decode
+from ..layers.decoding import Loop, decode
 from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
 from ..layers.masks import causal_bias, padding_bias, segment_bias
 from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
-from ..layers.transformer import (TransformerWeights, empty_caches, memory_key_values, transformer,
-                                  transformer_step, transformer_weights)
+from ..layers.transformer import (TransformerWeights, decoding_state, memory_key_values,
+                                  transformer, transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
 from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
@@ -128,7 +128,7 @@ class FaceModel(Model):
       return Categorical(self._logits(weights, outputs, encoded, bias))
 
   def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
-             only_return_complete=True, seed=None, noise=None, fixed_length=False):
+             only_return_complete=True, seed=None, noise=None, fixed_length=False, compile_loop=False):
     """Draws the faces of given vertices.
 
     Args:
@@ -141,6 +141,8 @@ class FaceModel(Model):
       noise: float32 [n, max_sample_length] in [0, 1), instead of a seed.
       fixed_length: draw all steps even if every row has stopped, as graphs without loops of
         unknown length need it; the samples are the same.
+      compile_loop: compile the decoding loop with XLA; batch and lengths must be static, and
+        compilation takes seconds at the first run. The samples are the same up to rounding.
 
     Returns:
       dict with context (the given one, filtered alike), completed bool [n], faces int32
@@ -159,7 +161,8 @@ class FaceModel(Model):
     else:
       noise = checked_noise(noise, num_samples, steps)
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, drawing, fixed_length)
+      decoded = self._decode(context, num_samples, noise,
+                             Loop(drawing, fixed_length, compile_loop))
     outputs = dict(faces_from_tokens(decoded), context=context)
     return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
 
@@ -225,7 +228,7 @@ class FaceModel(Model):
     pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
     return matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
 
-  def _decode(self, context, num_samples, noise, drawing, fixed_length):
+  def _decode(self, context, num_samples, noise, loop):
     weights = self._weights()
     encoded = self._encode(weights, context, Dropout(0.))
     bias = encoded.bias_of()
@@ -237,12 +240,11 @@ class FaceModel(Model):
       return self._logits(weights, output, encoded, bias)[:, 0], state
 
     def embed(token, index):
-      return tf.gather(encoded.embeddings, token[:, None], batch_dims=1) + places[index]
+      return tf.gather(encoded.embeddings, token[:, None], batch_dims=1) + tf.gather(places, index)
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        empty_caches(num_samples, weights.decoder, steps), noise, STOP, drawing,
-        fixed_length)
+        decoding_state(num_samples, weights.decoder), noise, STOP, loop)
 
 
 def _special_slots(special, kinds):

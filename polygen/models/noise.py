@@ -1,8 +1,8 @@
 """The noise of sampling: one uniform number per row and step, made outside any compiled part.
 
 A sample is a function of (weights, seed, its index): row i of a call uses the numbers of
-`Philox(key=[seed, i])`, whatever the batch size, device or compiler. Models that draw under one key
-are kept apart by a stream number: the counter of the generator starts at [0, 0, 0, stream].
+`Philox(key=[seed, i])`, whatever the batch size, device or compiler. Models and tries that draw
+under one key are kept apart: the counter of the generator starts at [0, 0, attempt, stream].
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,24 +10,25 @@ import tensorflow.compat.v1 as tf
 from ..layers.shapes import check_rank, check_size
 
 
-def uniform_noise(seed, indices, steps, stream=0):
-  """float32 [n, steps] in [0, 1); row i depends on (seed, indices[i], stream) alone.
+def uniform_noise(seed, indices, steps, stream=0, attempts=None):
+  """float32 [n, steps] in [0, 1); row i depends on (seed, indices[i], stream, attempts[i]) alone.
 
   Args:
     seed: int >= 0.
     indices: ints >= 0 [n], numbers of the samples.
     steps: numbers per row; a longer row starts with the numbers of a shorter one.
-    stream: int >= 0.
+    stream: int >= 0, of the model.
+    attempts: ints >= 0 [n], how often each sample was drawn before; 0 by default.
 
   Raises:
     ValueError: the seed is negative or needs more than 64 bits.
   """
   if not 0 <= seed < 1 << 64:
     raise ValueError('seed must lie between 0 and 2^64 - 1, not {}'.format(seed))
-  counter = np.array([0, 0, 0, stream], np.uint64)
   rows = [np.random.Generator(np.random.Philox(
-      key=np.array([seed, index], np.uint64), counter=counter)).random(steps, dtype=np.float32)
-          for index in indices]
+      key=np.array([seed, index], np.uint64),
+      counter=np.array([0, 0, attempt, stream], np.uint64))).random(steps, dtype=np.float32)
+          for index, attempt in zip(indices, attempts or [0] * len(indices))]
   return np.stack(rows) if rows else np.zeros([0, steps], np.float32)
 
 

@@ -1,0 +1,68 @@
+"""Compilation by XLA, and the one operation that is written differently for it.
+
+    tokens, stopped = compiled(lambda: decode(...))
+
+What the function reads from outside is handed to it by TensorFlow. Every shape inside is static.
+The program is compiled at the first `session.run` that needs it and kept as long as the session.
+"""
+import contextlib
+import threading
+
+import tensorflow.compat.v1 as tf
+
+from .shapes import shape_of
+
+
+class _Scope(threading.local):
+  compiling = False
+
+
+_scope = _Scope()
+
+
+def compiled(function):
+  """The (nested) tensors that `function()` returns, computed by one compiled program."""
+  structure = []
+
+  def flat():
+    with _compiling():
+      structure.append(function())
+    return tf.nest.flatten(structure[0])
+
+  tensors = _compile(flat)
+  return tf.nest.pack_sequence_as(structure[0], tensors)
+
+
+def write_at(x, update, index, axis):
+  """`x` with position `index` (int32 scalar) of an axis replaced by `update`, of size 1 there."""
+  if _scope.compiling:
+    from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+    start = [index if number == axis else 0 for number in range(x.shape.ndims)]
+    return gen_xla_ops.xla_dynamic_update_slice(x, update, tf.stack(start))
+  *leading, length = shape_of(x)[:axis + 1]
+  blocks = 1
+  for size in leading:
+    blocks *= size
+  block_shape = [-1] + shape_of(x)[axis + 1:]
+  rows = tf.range(blocks) * length + index
+  flat = tf.tensor_scatter_nd_update(
+      tf.reshape(x, block_shape), rows[:, None], tf.reshape(update, block_shape))
+  return tf.reshape(flat, shape_of(x))
+
+
+@contextlib.contextmanager
+def _compiling():
+  _scope.compiling = True
+  try:
+    yield
+  finally:
+    _scope.compiling = False
+
+
+def _compile(flat):
+  """The list of tensors that `flat()` returns, through the compiler of this TensorFlow."""
+  if tf.version.VERSION.startswith('1.'):
+    # TensorFlow 1.15 has no other way into the compiler that works in a graph.
+    from tensorflow.python.compiler.xla import xla
+    return xla.compile(flat)
+  return tf.function(flat, jit_compile=True, autograph=False)()
