@@ -2,18 +2,22 @@
 
 Everything else that it needs comes from the run folder.
 """
+import contextlib
 import os
+import time
+from typing import List, NamedTuple
 
 import numpy as np
 
 from . import cli
 from . import config as config_lib
 
+COMPILE_MODES = ('auto', 'on', 'off')
 SAMPLING_FLAGS = ('temperature', 'top_k', 'top_p')
 
 
 def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, machine=None,
-           on_sample=None):
+           max_tries=1, compile_mode='auto'):
   """Draws meshes from the last checkpoint of a run.
 
   Args:
@@ -23,14 +27,17 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
     class_id: class of all samples; by default the classes in turn.
     seed: int >= 0; sample i is a function of the weights, the seed, i and its class.
     machine: hw.Machine; chosen by it by default.
-    on_sample: called with each sampling.Sample as it comes.
+    max_tries: how often a sample is drawn until it is complete.
+    compile_mode: whether XLA compiles the decoding loops: 'on', 'off', or 'auto', where that saves
+      more time than it takes.
 
-  Returns:
-    list of sampling.Sample.
+  Yields:
+    sampling.Sample as they come; those drawn more than once come later.
 
   Raises:
     FileNotFoundError: the folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
+    ValueError: this machine cannot compile loops.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
@@ -39,21 +46,47 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   folder = checkpoint.RunFolder(run_path)
   run_config = folder.read_config()
   prefix = folder.require_checkpoint()
-  samples = []
-  with tf.Graph().as_default(), matmul_operands(
-      machine.precision.matmul_type, machine.precision.native), tf.Session(
-          config=machine.session_config()) as session:
+  shards = min(machine.num_shards, num_samples)
+  with tf.Graph().as_default() as graph, matmul_operands(
+      machine.precision.matmul_type, machine.precision.native):
     models = checkpoint.build_models(run_config)
     sampler = sampling.Sampler(
-        models, min(num_samples, sampling.MAX_BATCH_SIZE), sampling_config or run_config.sampling,
-        run_config.training.random_shift, machine.static_shapes)
+        models, min(-(-num_samples // shards), sampling.MAX_BATCH_SIZE),
+        sampling_config or run_config.sampling, run_config.training.random_shift,
+        machine.static_shapes, sampling.compiles(compile_mode, machine, num_samples, run_config))
+  # Not as a context: between two samples it would be the default session of the caller.
+  with contextlib.closing(tf.Session(graph=graph, config=machine.session_config())) as session:
     checkpoint.restore_models(session, models, prefix)
     class_ids = None if class_id is None else [class_id] * num_samples
-    for drawn in sampler.sample(session, num_samples, seed, class_ids):
-      samples.append(drawn)
-      if on_sample is not None:
-        on_sample(drawn)
-  return samples
+    yield from sampler.sample(session, num_samples, seed, class_ids, max_tries, shards)
+
+
+class Drawn(NamedTuple):
+  """What became of the samples: how many completed, and the first of them for a picture."""
+  num_completed: int
+  pictured: List
+
+
+def write_all(samples, files, num_samples):
+  """Writes samples as they come, with a progress bar; returns Drawn.
+
+  Args:
+    samples: iterable of sampling.Sample.
+    files: sampling.SampleFiles.
+    num_samples: how many there will be.
+  """
+  from . import sampling
+  num_completed, num_tokens, pictured, start = 0, 0, [], time.time()
+  with cli.Progress(num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
+    for drawn in samples:
+      files.write(drawn)
+      num_completed += drawn.completed
+      num_tokens += drawn.num_tokens
+      if drawn.index < sampling.MAX_PICTURED_SAMPLES:
+        pictured.append(drawn)
+      progress.advance({'Completed': num_completed,
+                        'Tokens/s': num_tokens / max(time.time() - start, 1e-9)})
+  return Drawn(num_completed, sorted(pictured, key=lambda drawn: drawn.index))
 
 
 def find_class(text, classes):
@@ -91,6 +124,11 @@ def build_parser():
   parser.add_argument('--top_p', type=float, metavar='X',
                       help='draw from the most probable tokens that together reach X; 1: from all '
                       '(of the run; polygen.train sets 0.95)')
+  parser.add_argument('--max_tries', type=cli.positive_int, metavar='N', default=3,
+                      help='how often a sample is drawn until it is complete')
+  parser.add_argument('--compile', choices=COMPILE_MODES, default='auto',
+                      help='compile the decoding loops with XLA: auto does so where it saves more '
+                      'time than it takes')
   parser.add_argument('--out', metavar='DIR',
                       help='new or empty folder for the files; RUN_PATH/generated, generated_2, '
                       '... without it')
@@ -100,7 +138,7 @@ def build_parser():
 
 
 def main(argv=None):
-  """Runs the command; returns the samples."""
+  """Runs the command; returns Drawn."""
   args = build_parser().parse_args(argv)
   with cli.user_errors():
     from . import checkpoint, hw, sampling
@@ -113,20 +151,20 @@ def main(argv=None):
     sampling_config = config_lib.replace_fields(run_config.sampling, {
         name: getattr(args, name) for name in SAMPLING_FLAGS if getattr(args, name) is not None})
     out = args.out or checkpoint.unused_path(os.path.join(args.run_path, 'generated'))
-    sampling.check_unused(out)
-    os.makedirs(out, exist_ok=True)
-  seed = fresh_seed() if args.seed is None else args.seed
+    seed = fresh_seed() if args.seed is None else args.seed
+    sampling.compiles(args.compile, machine, args.num_samples, run_config)
+    files = sampling.SampleFiles(out, seed, run_config.classes)
   print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
-  with cli.user_errors(checkpoint.CheckpointError), cli.Progress(
-      args.num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
-    samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
-                     lambda unused_sample: progress.advance())
-  with cli.user_errors(OSError):
-    sampling.write_samples(samples, out, seed, run_config.classes)
-    sampling.write_picture_if_possible(samples, os.path.join(out, 'samples.png'), print)
-  print('{} of {} samples completed, in {}'.format(
-      sum(drawn.completed for drawn in samples), len(samples), out))
-  return samples
+  samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
+                   args.max_tries, args.compile)
+  with cli.user_errors(checkpoint.CheckpointError, OSError), files:
+    drawn = write_all(samples, files, args.num_samples)
+    sampling.write_picture_if_possible(drawn.pictured, os.path.join(out, 'samples.png'), print)
+  missing = args.num_samples - drawn.num_completed
+  if missing:
+    print('{} did not complete in {} tries each'.format(missing, args.max_tries))
+  print('{} of {} samples completed, in {}'.format(drawn.num_completed, args.num_samples, out))
+  return drawn
 
 
 def fresh_seed():

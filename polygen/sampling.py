@@ -1,6 +1,8 @@
 """The sampler: both models, their noise and batching -> meshes, and their files."""
+import collections
 import json
 import os
+from concurrent import futures
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -18,6 +20,11 @@ MAX_PICTURED_SAMPLES = 64
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
 MAX_BATCH_SIZE = 16
 
+# Compiling the loops takes about 10 s on TensorFlow 2 and 100 s on TensorFlow 1, and saves 0.1 to
+# 0.2 s of each sample of a small model; one larger than this waits for memory, not for TensorFlow.
+COMPILED_SAMPLES = 1000 if tf.version.VERSION.startswith('1.') else 200
+COMPILED_HIDDEN_SIZE = 256
+
 
 class Sample(NamedTuple):
   """One mesh drawn from the models.
@@ -25,6 +32,7 @@ class Sample(NamedTuple):
   Attributes:
     index: its number; with the seed and the weights it decides the mesh.
     class_id: class it was drawn for, or None.
+    tries: how often it was drawn until it completed, or in vain.
     completed: whether both models drew their STOP.
     vertices: float32 [V, 3] as (x, y, z), z up, in [-0.5, 0.5].
     faces: lists of vertex indices.
@@ -33,10 +41,23 @@ class Sample(NamedTuple):
   """
   index: int
   class_id: Optional[int]
+  tries: int
   completed: bool
   vertices: np.ndarray
   faces: list
   face_tokens: np.ndarray
+
+  @property
+  def num_tokens(self):
+    """Tokens of the mesh, both STOPs included."""
+    return vertex_sequence_length(len(self.vertices)) + len(self.face_tokens)
+
+
+class _Draw(NamedTuple):
+  """A sample to be drawn: its number, its class (or None) and how often it was drawn before."""
+  index: int
+  class_id: Optional[int]
+  attempt: int
 
 
 class Sampler:
@@ -49,10 +70,12 @@ class Sampler:
     recenter: move the centre of each bounding box to 0, for models trained with shifts.
     fixed_length: run every loop to its end, so that the graph is static everywhere, as an Ascend
       NPU needs it; the samples are the same.
+    compile_loops: compile the decoding loops with XLA at the first batch; the samples are the same
+      up to rounding.
   """
 
   def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False,
-               fixed_length=False):
+               fixed_length=False, compile_loops=False):
     self._batch_size = batch_size
     vertex_model, face_model = models
     conditional = [model.config for model in models if model.config.class_conditional]
@@ -63,7 +86,7 @@ class Sampler:
     self._labels = tf.placeholder(tf.int32, [batch_size])
     drawing = {'temperature': sampling.temperature, 'top_k': sampling.top_k,
                'top_p': sampling.top_p, 'only_return_complete': False,
-               'fixed_length': fixed_length}
+               'fixed_length': fixed_length, 'compile_loop': compile_loops}
     vertices = vertex_model.sample(
         batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
         static_batch=True, **drawing)
@@ -74,34 +97,76 @@ class Sampler:
         'vertices': vertices['vertices'], 'num_vertices': vertices['num_vertices'],
         'faces': faces['faces'], 'num_face_indices': faces['num_face_indices']}
 
-  def sample(self, session, num_samples, seed, class_ids=None):
-    """Yields `Sample`s 0 ... num_samples - 1, batch by batch.
+  def sample(self, session, num_samples, seed, class_ids=None, max_tries=1, shards=1):
+    """Yields `Sample`s 0 ... num_samples - 1, batch by batch; those drawn again come later.
 
     Args:
       session: tf.Session with the weights.
       num_samples: how many.
       seed: int >= 0; sample i is a function of (weights, seed, i, its class).
       class_ids: class of each sample; None takes all classes in turn.
+      max_tries: how often a sample is drawn until it is complete.
+      shards: batches that are drawn at the same time, on a core each.
     """
     if class_ids is None:
       class_ids = classes_in_turn(num_samples, self._num_classes)
-    for start in range(0, num_samples, self._batch_size):
-      indices = range(start, start + self._batch_size)
-      labels = [class_ids[min(index, num_samples - 1)] or 0 for index in indices]
-      outputs = session.run(self._outputs, self._feed(labels, indices, seed))
-      for row, index in enumerate(indices[:num_samples - start]):
-        yield _mesh(index, class_ids[index], {key: value[row] for key, value in outputs.items()})
+    waiting = collections.deque(
+        _Draw(index, class_id, 0) for index, class_id in enumerate(class_ids[:num_samples]))
+    running = collections.deque()
+    with futures.ThreadPoolExecutor(shards) as pool:
+      while waiting or running:
+        while waiting and len(running) < shards:
+          draws = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
+          running.append(pool.submit(self._draw, session, seed, draws))
+        for draw, sample in running.popleft().result():
+          if sample.completed or sample.tries == max_tries:
+            yield sample
+          else:
+            waiting.append(draw._replace(attempt=draw.attempt + 1))
 
-  def _feed(self, labels, indices, seed):
-    feed = {self._labels: labels}
+  def _draw(self, session, seed, draws):
+    """[(draw, Sample)] of up to a batch of draws."""
+    outputs = session.run(self._outputs, self._feed(seed, draws))
+    return [(draw, _mesh(draw, {key: value[row] for key, value in outputs.items()}))
+            for row, draw in enumerate(draws)]
+
+  def _feed(self, seed, draws):
+    rows = draws + draws[-1:] * (self._batch_size - len(draws))
+    feed = {self._labels: [draw.class_id or 0 for draw in rows]}
     for placeholder, stream in zip(self._noise, (VERTEX_NOISE_STREAM, FACE_NOISE_STREAM)):
-      feed[placeholder] = uniform_noise(seed, indices, placeholder.shape.as_list()[1], stream)
+      feed[placeholder] = uniform_noise(
+          seed, [draw.index for draw in rows], placeholder.shape.as_list()[1], stream,
+          [draw.attempt for draw in rows])
     return feed
 
 
 def classes_in_turn(num_samples, num_classes):
   """The class ids 0, 1, ... in turn; None for each sample without classes."""
   return [index % num_classes if num_classes else None for index in range(num_samples)]
+
+
+def compiles(mode, machine, num_samples, run_config):
+  """Whether the loops are compiled.
+
+  Args:
+    mode: 'on', 'off', or 'auto': where compilation saves more time than it takes.
+    machine: hw.Machine.
+    num_samples: how many will be drawn.
+    run_config: RunConfig of the models.
+
+  Raises:
+    ValueError: 'on' where graphs are compiled by the device.
+  """
+  if machine.static_shapes and mode == 'on':
+    raise ValueError('--compile on: the {} compiles every graph itself; leave it out'.format(
+        machine.device.name.upper()))
+  if mode == 'auto':
+    hidden_size = max(run_config.vertex_model.decoder_config.hidden_size,
+                      run_config.face_model.decoder_config.hidden_size)
+    # Measured on CPUs alone.
+    return (machine.device.name == 'cpu' and num_samples >= COMPILED_SAMPLES
+            and hidden_size <= COMPILED_HIDDEN_SIZE)
+  return mode == 'on'
 
 
 def check_unused(folder):
@@ -111,33 +176,60 @@ def check_unused(folder):
                           .format(folder))
 
 
-def write_samples(samples, folder, seed, classes=()):
-  """Writes sample_000.obj, ... and samples.json into a new folder.
+class SampleFiles:
+  """A new folder of samples: sample_000.obj, ... and samples.json, whole after every `write`.
+
+      with SampleFiles(folder, seed, classes) as files:
+        files.write(sample)
 
   Args:
-    samples: Samples.
     folder: must be missing or empty.
-    seed: they were drawn with.
+    seed: the samples are drawn with.
     classes: class names.
 
   Raises:
     FileExistsError: there is something in the folder.
-    OSError: it cannot be written.
+    OSError: it cannot be written; so do `write` and the end.
   """
-  check_unused(folder)
-  os.makedirs(folder, exist_ok=True)
-  entries = []
-  for sample in samples:
+
+  def __init__(self, folder, seed, classes=()):
+    check_unused(folder)
+    os.makedirs(folder, exist_ok=True)
+    self._folder, self._seed, self._classes = folder, seed, classes
+    self._entries = []
+    self._list = open(os.path.join(folder, data.SAMPLES_FILE), 'w', encoding='utf-8', newline='\n')
+    self._list_end = 0
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused_exception):
+    with self._list:
+      self._list_end = 0
+      entries, self._entries = self._entries, []
+      for entry in sorted(entries, key=lambda entry: entry['index']):
+        self._append(entry)
+      if not entries:
+        self._list.write('[]\n')
+
+  def write(self, sample):
+    """Writes a Sample and lists it; at the end the list is sorted by number."""
     name = 'sample_{:03d}.obj'.format(sample.index)
-    data.write_obj(sample.vertices, sample.faces, os.path.join(folder, name))
-    entries.append({
-        'file': name, 'seed': seed, 'index': sample.index,
-        'class': None if sample.class_id is None else classes[sample.class_id],
-        'vertices': len(sample.vertices), 'faces': len(sample.faces),
+    data.write_obj(sample.vertices, sample.faces, os.path.join(self._folder, name))
+    self._append({
+        'file': name, 'seed': self._seed, 'index': sample.index,
+        'class': None if sample.class_id is None else self._classes[sample.class_id],
+        'vertices': len(sample.vertices), 'faces': len(sample.faces), 'tries': sample.tries,
         'completed': sample.completed})
-  with open(os.path.join(folder, data.SAMPLES_FILE), 'w', encoding='utf-8') as file:
-    json.dump(entries, file, indent=2)
-    file.write('\n')
+    self._list.flush()
+
+  def _append(self, entry):
+    """Puts an entry in place of the end of the list, and the end behind it."""
+    self._list.seek(self._list_end)
+    self._list.write((',\n' if self._entries else '[\n') + json.dumps(entry))
+    self._list_end = self._list.tell()
+    self._list.write('\n]\n')
+    self._entries.append(entry)
 
 
 def write_picture(samples, path, training_meshes=(), quantization_bits=8):
@@ -182,7 +274,8 @@ def _floats(mesh, quantization_bits):
           'faces': data.unflatten_faces(mesh['faces'])}
 
 
-def _mesh(index, class_id, row):
+def _mesh(draw, row):
   face_tokens = row['faces'][:row['num_face_indices']]
-  return Sample(index, class_id, bool(row['completed']), row['vertices'][:row['num_vertices']],
-                data.unflatten_faces(face_tokens), face_tokens)
+  return Sample(draw.index, draw.class_id, draw.attempt + 1, bool(row['completed']),
+                row['vertices'][:row['num_vertices']], data.unflatten_faces(face_tokens),
+                face_tokens)

@@ -170,7 +170,9 @@ class _SampleWriter:
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(
         os.path.join(self._run.folder.samples, 'step_{:06d}'.format(step)))
-    sampling.write_samples(samples, folder, config.seed, self._run.config.classes)
+    with sampling.SampleFiles(folder, config.seed, self._run.config.classes) as files:
+      for sample in samples:
+        files.write(sample)
     write_line('Step {}: {} of {} samples completed, in {}'.format(
         step, self.num_completed, len(samples), folder))
     sampling.write_picture_if_possible(

@@ -77,7 +77,7 @@ def train_and_sample(name, folder):
         '--hidden_size', '8', '--fc_size', '8', '--num_layers', '1', '--num_samples', '0',
         '--max_num_vertices', '4', '--max_face_tokens', '16'])
     [sample] = importlib.import_module(name + '.sample').main([
-        '--run_path', run, '--num_samples', '1', '--seed', '0'])
+        '--run_path', run, '--num_samples', '1', '--seed', '0']).pictured
   assert sample.vertices.shape[1] == 3
   assert os.path.isfile(os.path.join(run, 'generated', 'sample_000.obj'))
 

@@ -10,8 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+import fake_adapter
 import tiny
-from polygen import data, sample, sampling, tokens
+from polygen import config, data, hw, sample, sampling, tokens
+from polygen.models import noise
 
 
 @pytest.fixture(scope='module')
@@ -23,8 +25,8 @@ def moved_run(tiny_run, tmp_path_factory):
 
 
 def draw(run_path, *flags):
-  """Runs the command; returns its samples."""
-  return sample.main(['--run_path', run_path] + [str(flag) for flag in flags])
+  """Runs the command; returns its samples, few enough to be in the picture all."""
+  return sample.main(['--run_path', run_path] + [str(flag) for flag in flags]).pictured
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +51,8 @@ def test_the_files(five):
   for index, (entry, drawn) in enumerate(zip(entries, samples)):
     assert entry == {
         'file': names[index], 'seed': 7, 'index': index, 'class': classes[index],
-        'vertices': len(drawn.vertices), 'faces': len(drawn.faces), 'completed': drawn.completed}
+        'vertices': len(drawn.vertices), 'faces': len(drawn.faces), 'tries': drawn.tries,
+        'completed': drawn.completed}
     if drawn.faces:
       vertices, faces = data.read_obj(os.path.join(out, names[index]))
       np.testing.assert_allclose(vertices[:, [2, 0, 1]], drawn.vertices, atol=1e-6)
@@ -59,10 +62,14 @@ def test_the_files(five):
   assert len(entries) == 5 and any(drawn.faces for drawn in samples)
 
 
-def test_the_same_seed_gives_the_same_files_at_any_batch_size(
-    five, moved_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize('mode, shards', [('off', 1), ('on', 2)])
+def test_the_same_seed_gives_the_same_files_in_any_way(
+    five, moved_run, tmp_path, monkeypatch, mode, shards):
+  """Whatever the batch size, the number of shards and the compiler."""
   monkeypatch.setattr(sampling, 'MAX_BATCH_SIZE', 2)  # does not divide 5
-  draw(moved_run, '--num_samples', 5, '--seed', 7, '--top_p', 1, '--out', tmp_path / 'again')
+  monkeypatch.setattr(hw.machine, 'num_cores', lambda: shards)
+  draw(moved_run, '--num_samples', 5, '--seed', 7, '--top_p', 1, '--out', tmp_path / 'again',
+       '--compile', mode)
   files = tiny.files(tmp_path / 'again')
   assert len(files) == 7 and files == tiny.files(five[0])
 
@@ -85,7 +92,8 @@ def test_class_by_name_or_number_into_new_folders(five, moved_run, monkeypatch):
   flags = ['--num_samples', 2, '--seed', 7, '--top_p', 1, '--class_label']
   samples = draw(moved_run, *flags, 'pyramid')
   calls = []
-  monkeypatch.setattr(sample, 'sample', lambda *arguments: calls.append(arguments) or samples)
+  monkeypatch.setattr(
+      sample, 'sample', lambda *arguments: calls.append(arguments) or iter(samples))
   draw(moved_run, *flags, '1')
   [(run_path, num_samples, drawing, class_id, seed, *_)] = calls
   assert (run_path, num_samples, drawing.top_p, class_id, seed) == (moved_run, 2, 1, 1, 7)
@@ -141,10 +149,120 @@ def test_files_of_others_are_not_overwritten(moved_run, tmp_path, capsys, name):
 
 
 def test_an_empty_folder_is_filled(tmp_path):
-  sampling.write_samples([], str(tmp_path), 0)
-  assert list(tiny.files(tmp_path)) == ['samples.json']
+  with sampling.SampleFiles(str(tmp_path), 0):
+    pass
+  assert tiny.files(tmp_path) == {'samples.json': b'[]\n'}
   with pytest.raises(FileExistsError):
-    sampling.write_samples([], str(tmp_path), 0)
+    sampling.SampleFiles(str(tmp_path), 0)
+
+
+def sample_of(index, completed=True, tries=1):
+  """A Sample without faces, its vertices all of the value `index`."""
+  return sampling.Sample(index, None, tries, completed, np.full((1, 3), index, np.float32), [],
+                         np.zeros(1, np.int32))
+
+
+def test_the_list_is_whole_after_every_sample_and_sorted_at_the_end(tmp_path):
+  def listed():
+    return [entry['index'] for entry in json.loads((tmp_path / 'samples.json').read_text())]
+
+  order = [3, 0, 12, 1]
+  with sampling.SampleFiles(str(tmp_path), 0) as files:
+    for count, index in enumerate(order, 1):
+      files.write(sample_of(index))
+      assert listed() == order[:count]
+  assert listed() == sorted(order)
+  assert (tmp_path / 'sample_012.obj').read_text().startswith('v ')
+
+
+class Interrupted(Exception):
+  """Stands for Ctrl-C, which would end pytest."""
+
+
+def test_an_interrupted_command_keeps_what_came_before(five, moved_run, tmp_path, monkeypatch):
+  def two_then_stop(*unused_arguments):
+    yield from five[1][:2]
+    raise Interrupted
+
+  monkeypatch.setattr(sample, 'sample', two_then_stop)
+  with pytest.raises(Interrupted):
+    draw(moved_run, '--num_samples', 5, '--out', tmp_path / 'out')
+  found = tiny.files(tmp_path / 'out')
+  assert sorted(found) == ['sample_000.obj', 'sample_001.obj', 'samples.json']
+  assert len(json.loads(found['samples.json'].decode())) == 2
+
+
+class FakeSession:
+  """Stands for a session whose model completes a sample at a try that depends on its number."""
+
+  def __init__(self, sampler, completing_try):
+    self._sampler, self._completing_try, self.runs = sampler, completing_try, []
+
+  def run(self, unused_outputs, feed):
+    draws = feed['draws']
+    self.runs.append(len({draw.index for draw in draws}))
+    return {
+        'completed': [draw.attempt + 1 >= self._completing_try(draw.index) for draw in draws],
+        'vertices': [np.full((4, 3), draw.attempt, np.float32) for draw in draws],
+        'num_vertices': [4] * len(draws), 'faces': [np.zeros(3, np.int32)] * len(draws),
+        'num_face_indices': [1] * len(draws)}
+
+
+@pytest.mark.parametrize('batch_size, shards', [(1, 1), (3, 1), (4, 2), (10, 3)])
+def test_incomplete_samples_are_drawn_again(batch_size, shards, monkeypatch):
+  """Sample i completes at its try i % 5 + 1; four tries are allowed."""
+  sampler = sampling.Sampler.__new__(sampling.Sampler)
+  sampler._batch_size, sampler._outputs, sampler._num_classes = batch_size, None, 0
+  monkeypatch.setattr(sampling.Sampler, '_feed', lambda self, seed, draws: {
+      'draws': draws + draws[-1:] * (self._batch_size - len(draws))})
+  session = FakeSession(sampler, lambda index: index % 5 + 1)
+  samples = list(sampler.sample(session, 10, 0, max_tries=4, shards=shards))
+  assert sorted(drawn.index for drawn in samples) == list(range(10))
+  for drawn in samples:
+    assert drawn.completed == (drawn.index % 5 < 4)
+    assert drawn.tries == min(drawn.index % 5 + 1, 4)
+    assert (drawn.vertices == drawn.tries - 1).all()
+  assert max(session.runs) == min(batch_size, 10)
+
+
+def test_tries_have_noise_of_their_own():
+  first, second, of_another = [
+      noise.uniform_noise(3, [5, index], 4, 1, [attempt, 0])
+      for index, attempt in ((6, 0), (6, 1), (7, 0))]
+  assert (first[0] != second[0]).all() and (first[1] == second[1]).all()
+  assert (first[0] == of_another[0]).all() and (first[1] != of_another[1]).all()
+  np.testing.assert_array_equal(first, noise.uniform_noise(3, [5, 6], 4, 1))
+
+
+def test_the_closing_lines_tell_what_never_completed(five, moved_run, tmp_path, capsys,
+                                                     monkeypatch):
+  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: iter(
+      [sample_of(0), sample_of(2), sample_of(1, False, 7)]))
+  draw(moved_run, '--num_samples', 3, '--max_tries', 7, '--out', tmp_path / 'out')
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[-2:] == ['1 did not complete in 7 tries each',
+                        '2 of 3 samples completed, in {}'.format(tmp_path / 'out')]
+  assert any(line.startswith('Tokens/s ') for line in lines) and 'Completed 2' in lines
+
+
+@pytest.mark.parametrize('mode, device, count, hidden_size, expected', [
+    ('on', 'cpu', 1, 512, True), ('off', 'cpu', 10 ** 6, 16, False), ('auto', 'cpu', 8, 16, False),
+    ('auto', 'cpu', 10 ** 6, 16, True), ('auto', 'cpu', 10 ** 6, 512, False),
+    ('off', 'npu', 8, 16, False), ('auto', 'npu', 10 ** 6, 16, False)])
+def test_what_is_compiled(mode, device, count, hidden_size, expected):
+  with fake_adapter.installed():
+    machine = hw.choose_machine(device)
+  run_config = config.replace_fields(
+      tiny.run_config(), {'vertex_model.decoder_config.hidden_size': hidden_size})
+  assert sampling.compiles(mode, machine, count, run_config) == expected
+
+
+def test_an_npu_compiles_by_itself(moved_run, tmp_path, capsys):
+  with fake_adapter.installed():
+    line = tiny.error_of(sample.main, [
+        '--run_path', moved_run, '--device', 'npu', '--compile', 'on', '--out', tmp_path / 'out'],
+                         capsys)
+  assert 'the NPU compiles every graph itself' in line and not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize('writer', ['write_obj', 'write_contact_sheet'])
@@ -164,8 +282,7 @@ def test_a_picture_shows_the_first_samples(monkeypatch, count, title, pictured):
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
   sampling.write_picture([
-      sampling.Sample(i, None, i > 0, np.full((1, 3), i, np.float32), [], np.zeros(1, np.int32))
-      for i in range(count)], 'unused.png')
+      sample_of(i, i > 0) for i in range(count)], 'unused.png')
   (found, meshes), = sheets
   assert found == title
   assert [mesh['vertices'][0, 0] for mesh in meshes] == list(range(pictured))

@@ -24,7 +24,7 @@ class ToyReport(NamedTuple):
 
 def report(run_path, num_samples=64, seed=0):
   """The ToyReport of a run folder."""
-  samples = sample_command.sample(run_path, num_samples, seed=seed)
+  samples = list(sample_command.sample(run_path, num_samples, seed=seed))
   classes = checkpoint.RunFolder(run_path).read_config().classes
   meshes = processed_meshes()
   exact = sum(is_exact(sample, [meshes[classes[sample.class_id]]] if classes else meshes.values())

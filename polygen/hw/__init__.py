@@ -9,7 +9,7 @@ from .devices import DEVICE_CHOICES, Device, choose_device
 from .graph_lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
-from .machine import Machine, choose_machine
+from .machine import Machine, choose_machine, num_cores
 from .npu import NpuAdapter, load_adapter
 from .npu_options import NPU_OPTIONS, parse_npu_options
 from .precision import DEFAULT_PRECISION, Precision, parse_precision
@@ -18,5 +18,5 @@ from .session import npu_session_config, session_config
 __all__ = ['DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
-           'lint', 'load_adapter', 'npu_session_config', 'parse_npu_options', 'parse_precision',
-           'session_config']
+           'lint', 'load_adapter', 'npu_session_config', 'num_cores', 'parse_npu_options',
+           'parse_precision', 'session_config']

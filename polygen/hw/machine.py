@@ -2,7 +2,7 @@
 import os
 from typing import NamedTuple, Tuple
 
-from .devices import AUTO, NPU, Device, choose_device
+from .devices import AUTO, CPU, NPU, Device, choose_device
 from .loss_scale import LossScaleOptimizer
 from .npu import load_adapter
 from .npu_options import PRECISION_OPTIONS, parse_npu_options
@@ -31,6 +31,11 @@ class Machine(NamedTuple):
   def static_shapes(self):
     """Whether every shape and loop length must be fixed before the graph runs."""
     return self.device.name == NPU
+
+  @property
+  def num_shards(self):
+    """Independent graphs that may run at the same time: one for each core of a CPU, else 1."""
+    return num_cores() if self.device.name == CPU else 1
 
   @property
   def steps_per_run(self):
@@ -80,3 +85,10 @@ def choose_machine(device=AUTO, precision_mode=DEFAULT_PRECISION, npu_options=()
   machine = Machine(chosen, parse_precision(precision_mode, chosen), tuple(npu_options))
   machine.session_config()  # refuses options that do not go together
   return machine
+
+
+def num_cores():
+  """Cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # not on every system
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1

@@ -1,0 +1,41 @@
+"""The benchmarks run, and say what they measured; the figures themselves are not tested."""
+import json
+
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from benchmarks import decoding, meshes, rows
+from polygen import data
+
+
+def test_rows_have_names_of_their_own():
+  assert len({row.name for row in rows.ROWS}) == len(rows.ROWS) > 5
+  assert all(row.suffix in ('u', 's', 'MB') for row in rows.ROWS)
+
+
+def test_one_row_is_measured_printed_and_written(tmp_path, capsys):
+  path = tmp_path / 'figures.json'
+  benchmarks.main(['--only', 'file-to-tokens', '--json', str(path)])
+  found = json.loads(path.read_text())
+  [entry] = found['rows']
+  assert entry['name'] == 'file-to-tokens' and entry['value'] > 0 and entry['unit_seconds'] > 0
+  assert entry['value'] == pytest.approx(entry['raw'] / entry['unit_seconds'])
+  assert entry['details'] == {'vertices': 173, 'vertex_tokens': 520, 'face_tokens': 1368}
+  assert found['machine']['cores'] >= 1
+  last = capsys.readouterr().out.splitlines()[-1]
+  assert last.startswith('| file to tokens') and '3.9 u | <= 0.35 u |' in last
+
+
+def test_decoding_is_measured_at_full_length():
+  found = decoding.vertex_tokens(3, 6, compiled=False)
+  assert found.value > 0 and found.details['batches'] >= 1
+
+
+def test_the_mesh_of_the_benchmark_is_closed():
+  vertices, faces = meshes.sphere(meshes.RINGS, meshes.CORNERS)
+  mesh = data.process_mesh(vertices, faces)
+  assert len(mesh['vertices']) == 173
+  edges = [edge for face in data.unflatten_faces(mesh['faces'])
+           for edge in zip(face, face[1:] + face[:1])]
+  assert len(edges) == len(set(edges)) == 3 * 342
+  assert {edge[::-1] for edge in edges} == set(edges)
