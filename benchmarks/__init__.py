@@ -1,0 +1,1 @@
+"""Measures this project on this machine: `python -m benchmarks --help`."""

@@ -1,0 +1,46 @@
+"""What is measured, beside the figures of the reference implementation and what was aimed for."""
+from typing import Callable, NamedTuple, Optional
+
+from . import decoding, meshes, training
+
+
+class Row(NamedTuple):
+  """One line of the table.
+
+  Attributes:
+    name: for `--only`.
+    text: what is measured.
+    measure: function -> unit.Measurement.
+    suffix: 'u' for a time in units, else the unit of the value.
+    reference: of the reference implementation on TensorFlow 1.15, 2 cores.
+    wanted: at most, on both TensorFlow versions.
+    slow: only measured when asked for by name or with --all.
+  """
+  name: str
+  text: str
+  measure: Callable
+  suffix: str = 'u'
+  reference: Optional[float] = None
+  wanted: Optional[float] = None
+  slow: bool = False
+
+
+ROWS = (
+    Row('train-step', 'one training step, both models, toy config', training.step, 'u', 17.6, 7.0),
+    Row('decode-vertices', 'decode, vertex model, toy config, B=4, 600 tokens, top_p 0.95, per '
+        'token step', lambda: decoding.vertex_tokens(4, 600), 'u', 0.112, 0.028),
+    Row('decode-vertices-64', 'the same, B=64', lambda: decoding.vertex_tokens(64, 600), 'u', 1.29,
+        0.40),
+    Row('decode-vertices-long', 'the same, B=4, 2400 tokens',
+        lambda: decoding.vertex_tokens(4, 2400)),
+    Row('decode-vertices-plain', 'the same, B=4, 600 tokens, not compiled',
+        lambda: decoding.vertex_tokens(4, 600, compiled=False)),
+    Row('decode-faces', 'decode, face model at the published size, B=8, 400 vertices, per token '
+        'step', lambda: decoding.face_tokens(8, 400, 60), 'u', 61, 1.8),
+    Row('file-to-tokens', 'file to tokens, a mesh of 173 vertices', meshes.file_to_tokens, 'u',
+        3.9, 0.35),
+    Row('memory', 'peak memory of the toy training process', training.memory, 'MB', 840, 600),
+    Row('start', 'process start to first finished training step', training.start, 's', 24, 8),
+    Row('toy-run', 'whole toy run: 5000 steps and samples of 4 meshes every 500', training.whole_run,
+        'u', 89000, 37000, slow=True),
+)

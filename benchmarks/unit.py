@@ -1,0 +1,57 @@
+"""The unit of time: one product of two 1024x1024 float32 matrices, where the work is measured.
+
+Machines differ, and one machine differs from minute to minute; the time of the work over the time
+of a product that was measured beside it differs less.
+"""
+import statistics
+import time
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+SIZE, PRODUCTS, RUNS = 1024, 20, 10
+
+
+def unit_seconds():
+  """Median seconds of one product, in a session of its own with default settings."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    values = tf.placeholder(tf.float32, [SIZE, SIZE])
+    # Different products, all of them fetched: nothing can be left out.
+    total = tf.add_n([tf.reduce_sum(tf.matmul(values, values + float(number)))
+                      for number in range(PRODUCTS)])
+    feed = {values: np.random.default_rng(0).random([SIZE, SIZE], np.float32)}
+    seconds = [timed(lambda: session.run(total, feed)) / PRODUCTS for _ in range(RUNS + 1)]
+  return statistics.median(seconds[1:])
+
+
+def timed(work):
+  """Seconds that `work()` takes."""
+  start = time.perf_counter()
+  work()
+  return time.perf_counter() - start
+
+
+class Measurement(NamedTuple):
+  """A figure.
+
+  Attributes:
+    value: seconds, or another unit that the row names.
+    unit_seconds: of the unit beside it, or None for what is not measured in it.
+    details: {name: what else is worth knowing}.
+  """
+  value: float
+  unit_seconds: Optional[float] = None
+  details: dict = {}
+
+  @property
+  def in_units(self):
+    """The value in the unit of time."""
+    return self.value / self.unit_seconds
+
+
+def measured(work, **details):
+  """The Measurement of the seconds that `work()` returns, the unit taken before and after it."""
+  before = unit_seconds()
+  seconds = work()
+  return Measurement(seconds, (before + unit_seconds()) / 2, details)
