@@ -34,7 +34,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   Yields:
     sampling.Sample as they come; those drawn more than once come later.
 
-  Raises:
+  Raises (when the first sample is asked for):
     FileNotFoundError: the folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
     ValueError: this machine cannot compile loops.
@@ -46,13 +46,16 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   folder = checkpoint.RunFolder(run_path)
   run_config = folder.read_config()
   prefix = folder.require_checkpoint()
-  shards = min(machine.num_shards, num_samples)
+  shards = max(1, min(machine.num_shards, sampling.MAX_SHARDS, num_samples))
+  drawing = sampling_config or run_config.sampling
+  if drawing.top_k == 1:
+    max_tries = 1  # greedy: every try is the same
   with tf.Graph().as_default() as graph, matmul_operands(
       machine.precision.matmul_type, machine.precision.native):
     models = checkpoint.build_models(run_config)
     sampler = sampling.Sampler(
         models, min(-(-num_samples // shards), sampling.MAX_BATCH_SIZE),
-        sampling_config or run_config.sampling, run_config.training.random_shift,
+        drawing, run_config.training.random_shift,
         machine.static_shapes, sampling.compiles(compile_mode, machine, num_samples, run_config))
   # Not as a context: between two samples it would be the default session of the caller.
   with contextlib.closing(tf.Session(graph=graph, config=machine.session_config())) as session:
@@ -157,9 +160,11 @@ def main(argv=None):
   print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
   samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
                    args.max_tries, args.compile)
-  with cli.user_errors(checkpoint.CheckpointError, OSError), files:
-    drawn = write_all(samples, files, args.num_samples)
-    sampling.write_picture_if_possible(drawn.pictured, os.path.join(out, 'samples.png'), print)
+  with cli.user_errors(checkpoint.CheckpointError, OSError):
+    with files, contextlib.closing(samples):
+      drawn = write_all(samples, files, args.num_samples)
+    sampling.write_picture_if_possible(drawn.pictured, os.path.join(out, 'samples.png'), print,
+                                       drawn.num_completed, args.num_samples)
   missing = args.num_samples - drawn.num_completed
   if missing:
     print('{} did not complete in {} tries each'.format(missing, args.max_tries))

@@ -19,11 +19,16 @@ MAX_PICTURED_SAMPLES = 64
 
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
 MAX_BATCH_SIZE = 16
+# Batches drawn at the same time, on a core each; each takes the memory of one.
+MAX_SHARDS = 4
 
 # Compiling the loops takes about 10 s on TensorFlow 2 and 100 s on TensorFlow 1, and saves 0.1 to
 # 0.2 s of each sample of a small model; one larger than this waits for memory, not for TensorFlow.
 COMPILED_SAMPLES = 1000 if tf.version.VERSION.startswith('1.') else 200
 COMPILED_HIDDEN_SIZE = 256
+# Compilation takes longer with every layer and every loop, of which there are more the longer the
+# sequences: the most layers times tokens, about twice those of the toy config.
+COMPILED_LAYER_TOKENS = 8000
 
 
 class Sample(NamedTuple):
@@ -119,7 +124,7 @@ class Sampler:
           draws = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
           running.append(pool.submit(self._draw, session, seed, draws))
         for draw, sample in running.popleft().result():
-          if sample.completed or sample.tries == max_tries:
+          if sample.completed or sample.tries >= max_tries:
             yield sample
           else:
             waiting.append(draw._replace(attempt=draw.attempt + 1))
@@ -161,11 +166,14 @@ def compiles(mode, machine, num_samples, run_config):
     raise ValueError('--compile on: the {} compiles every graph itself; leave it out'.format(
         machine.device.name.upper()))
   if mode == 'auto':
-    hidden_size = max(run_config.vertex_model.decoder_config.hidden_size,
-                      run_config.face_model.decoder_config.hidden_size)
+    vertices, faces = run_config.vertex_model, run_config.face_model
+    hidden_size = max(vertices.decoder_config.hidden_size, faces.decoder_config.hidden_size)
+    layer_tokens = (
+        vertices.decoder_config.num_layers * vertex_sequence_length(vertices.max_num_input_verts)
+        + faces.decoder_config.num_layers * faces.max_seq_length)
     # Measured on CPUs alone.
     return (machine.device.name == 'cpu' and num_samples >= COMPILED_SAMPLES
-            and hidden_size <= COMPILED_HIDDEN_SIZE)
+            and hidden_size <= COMPILED_HIDDEN_SIZE and layer_tokens <= COMPILED_LAYER_TOKENS)
   return mode == 'on'
 
 
@@ -197,23 +205,28 @@ class SampleFiles:
     os.makedirs(folder, exist_ok=True)
     self._folder, self._seed, self._classes = folder, seed, classes
     self._entries = []
-    self._list = open(os.path.join(folder, data.SAMPLES_FILE), 'w', encoding='utf-8', newline='\n')
-    self._list_end = 0
+    self._list, self._list_end = None, 0
 
   def __enter__(self):
     return self
 
-  def __exit__(self, *unused_exception):
+  def __exit__(self, kind, *unused_exception):
+    if self._list is None:
+      if kind is not None:
+        return  # nothing was drawn: the folder stays empty
+      self._open()
     with self._list:
-      self._list_end = 0
-      entries, self._entries = self._entries, []
+      entries, self._entries, self._list_end = self._entries, [], 0
+      self._list.seek(0)
+      self._list.write('[]\n')
       for entry in sorted(entries, key=lambda entry: entry['index']):
         self._append(entry)
-      if not entries:
-        self._list.write('[]\n')
+      self._list.truncate()
 
   def write(self, sample):
     """Writes a Sample and lists it; at the end the list is sorted by number."""
+    if self._list is None:
+      self._open()
     name = 'sample_{:03d}.obj'.format(sample.index)
     data.write_obj(sample.vertices, sample.faces, os.path.join(self._folder, name))
     self._append({
@@ -222,6 +235,10 @@ class SampleFiles:
         'vertices': len(sample.vertices), 'faces': len(sample.faces), 'tries': sample.tries,
         'completed': sample.completed})
     self._list.flush()
+
+  def _open(self):
+    self._list = open(os.path.join(self._folder, data.SAMPLES_FILE), 'w', encoding='utf-8',
+                      newline='\n')
 
   def _append(self, entry):
     """Puts an entry in place of the end of the list, and the end behind it."""
@@ -232,7 +249,8 @@ class SampleFiles:
     self._entries.append(entry)
 
 
-def write_picture(samples, path, training_meshes=(), quantization_bits=8):
+def write_picture(samples, path, num_completed, num_samples, training_meshes=(),
+                  quantization_bits=8):
   """Writes a contact sheet of the first samples, below the first training meshes if there are any.
 
   Args:
@@ -248,23 +266,22 @@ def write_picture(samples, path, training_meshes=(), quantization_bits=8):
   if training_meshes:
     rows.append(('Training meshes', [_floats(mesh, quantization_bits)
                                      for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
-  rows.append((_samples_title(samples), [{'vertices': sample.vertices, 'faces': sample.faces}
+  rows.append((_samples_title(num_completed, num_samples), [{'vertices': sample.vertices, 'faces': sample.faces}
                                          for sample in samples[:MAX_PICTURED_SAMPLES]]))
   data.write_contact_sheet(path, rows)
 
 
-def _samples_title(samples):
-  completed = sum(sample.completed for sample in samples)
-  if len(samples) <= MAX_PICTURED_SAMPLES:
-    return 'Samples ({} of {} completed)'.format(completed, len(samples))
+def _samples_title(num_completed, num_samples):
+  if num_samples <= MAX_PICTURED_SAMPLES:
+    return 'Samples ({} of {} completed)'.format(num_completed, num_samples)
   return 'Samples (first {} of {}; {} completed)'.format(
-      MAX_PICTURED_SAMPLES, len(samples), completed)
+      MAX_PICTURED_SAMPLES, num_samples, num_completed)
 
 
-def write_picture_if_possible(samples, path, write_line, *training_meshes_and_bits):
+def write_picture_if_possible(samples, path, write_line, *counts_training_meshes_and_bits):
   """`write_picture`; without matplotlib one line says how to get it."""
   try:
-    write_picture(samples, path, *training_meshes_and_bits)
+    write_picture(samples, path, *counts_training_meshes_and_bits)
   except ImportError as error:
     write_line('No picture: {}'.format(error))
 

@@ -176,8 +176,8 @@ class _SampleWriter:
     write_line('Step {}: {} of {} samples completed, in {}'.format(
         step, self.num_completed, len(samples), folder))
     sampling.write_picture_if_possible(
-        samples, checkpoint.unused_path(folder + '.png'), write_line, self._mesh_set.meshes,
-        self._run.config.vertex_model.quantization_bits)
+        samples, checkpoint.unused_path(folder + '.png'), write_line, self.num_completed,
+        len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
 
 
 def with_classes(run_config, mesh_set, condition_given):

@@ -17,6 +17,7 @@ import naive_sampling
 import randomise
 import sessions
 from model_cases import NUM_CLASSES, SHALLOW
+from polygen import sampling
 from polygen.layers import compilation, decoding
 from polygen.models import face, vertex
 from polygen.tokens import STOP, vertex_sequence_length
@@ -201,6 +202,18 @@ def test_writing_at_an_index(axis, compile_it):
       expected = np.array(x)
       expected[(slice(None),) * axis + (place,)] = -1
       np.testing.assert_array_equal(session.run(written, {index: place}), expected)
+
+
+@pytest.mark.parametrize('compile_loops', [False, True])
+def test_a_sampler_compiles_the_loops_of_both_models_if_told(monkeypatch, compile_loops):
+  compilations = []
+  monkeypatch.setattr(decoding, 'compiled',
+                      lambda function: compilations.append(1) or compilation.compiled(function))
+  with tf.Graph().as_default():
+    models = (model_cases.vertex_model(decoder_config=SHALLOW),
+              model_cases.face_model(decoder_config=SHALLOW))
+    sampling.Sampler(models, 2, compile_loops=compile_loops)
+  assert len(compilations) == 2 * compile_loops
 
 
 def test_a_compiled_loop_needs_a_static_batch():

@@ -93,7 +93,7 @@ def test_class_by_name_or_number_into_new_folders(five, moved_run, monkeypatch):
   samples = draw(moved_run, *flags, 'pyramid')
   calls = []
   monkeypatch.setattr(
-      sample, 'sample', lambda *arguments: calls.append(arguments) or iter(samples))
+      sample, 'sample', lambda *arguments: calls.append(arguments) or drawn_samples(*samples))
   draw(moved_run, *flags, '1')
   [(run_path, num_samples, drawing, class_id, seed, *_)] = calls
   assert (run_path, num_samples, drawing.top_p, class_id, seed) == (moved_run, 2, 1, 1, 7)
@@ -175,13 +175,18 @@ def test_the_list_is_whole_after_every_sample_and_sorted_at_the_end(tmp_path):
   assert (tmp_path / 'sample_012.obj').read_text().startswith('v ')
 
 
+def drawn_samples(*samples):
+  """A generator, as `sample.sample` is one."""
+  yield from samples
+
+
 class Interrupted(Exception):
   """Stands for Ctrl-C, which would end pytest."""
 
 
 def test_an_interrupted_command_keeps_what_came_before(five, moved_run, tmp_path, monkeypatch):
   def two_then_stop(*unused_arguments):
-    yield from five[1][:2]
+    yield from five[1][1::-1]  # sample 1, then sample 0
     raise Interrupted
 
   monkeypatch.setattr(sample, 'sample', two_then_stop)
@@ -189,14 +194,25 @@ def test_an_interrupted_command_keeps_what_came_before(five, moved_run, tmp_path
     draw(moved_run, '--num_samples', 5, '--out', tmp_path / 'out')
   found = tiny.files(tmp_path / 'out')
   assert sorted(found) == ['sample_000.obj', 'sample_001.obj', 'samples.json']
-  assert len(json.loads(found['samples.json'].decode())) == 2
+  assert [entry['index'] for entry in json.loads(found['samples.json'].decode())] == [0, 1]
+
+
+def test_a_command_that_draws_nothing_leaves_an_empty_folder(moved_run, tmp_path, monkeypatch):
+  def stop_at_once(*unused_arguments):
+    raise Interrupted
+    yield
+
+  monkeypatch.setattr(sample, 'sample', stop_at_once)
+  with pytest.raises(Interrupted):
+    draw(moved_run, '--out', tmp_path / 'out')
+  assert os.listdir(str(tmp_path / 'out')) == []
 
 
 class FakeSession:
   """Stands for a session whose model completes a sample at a try that depends on its number."""
 
-  def __init__(self, sampler, completing_try):
-    self._sampler, self._completing_try, self.runs = sampler, completing_try, []
+  def __init__(self, completing_try):
+    self._completing_try, self.runs = completing_try, []
 
   def run(self, unused_outputs, feed):
     draws = feed['draws']
@@ -215,7 +231,7 @@ def test_incomplete_samples_are_drawn_again(batch_size, shards, monkeypatch):
   sampler._batch_size, sampler._outputs, sampler._num_classes = batch_size, None, 0
   monkeypatch.setattr(sampling.Sampler, '_feed', lambda self, seed, draws: {
       'draws': draws + draws[-1:] * (self._batch_size - len(draws))})
-  session = FakeSession(sampler, lambda index: index % 5 + 1)
+  session = FakeSession(lambda index: index % 5 + 1)
   samples = list(sampler.sample(session, 10, 0, max_tries=4, shards=shards))
   assert sorted(drawn.index for drawn in samples) == list(range(10))
   for drawn in samples:
@@ -236,13 +252,18 @@ def test_tries_have_noise_of_their_own():
 
 def test_the_closing_lines_tell_what_never_completed(five, moved_run, tmp_path, capsys,
                                                      monkeypatch):
-  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: iter(
-      [sample_of(0), sample_of(2), sample_of(1, False, 7)]))
+  sheets = []
+  monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
+  monkeypatch.setattr(sampling, 'MAX_PICTURED_SAMPLES', 2)
+  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: drawn_samples(
+      sample_of(0), sample_of(2), sample_of(1, False, 7)))
   draw(moved_run, '--num_samples', 3, '--max_tries', 7, '--out', tmp_path / 'out')
   lines = capsys.readouterr().out.splitlines()
   assert lines[-2:] == ['1 did not complete in 7 tries each',
                         '2 of 3 samples completed, in {}'.format(tmp_path / 'out')]
   assert any(line.startswith('Tokens/s ') for line in lines) and 'Completed 2' in lines
+  [(title, meshes)] = sheets
+  assert title == 'Samples (first 2 of 3; 2 completed)' and len(meshes) == 2
 
 
 @pytest.mark.parametrize('mode, device, count, hidden_size, expected', [
@@ -255,6 +276,14 @@ def test_what_is_compiled(mode, device, count, hidden_size, expected):
   run_config = config.replace_fields(
       tiny.run_config(), {'vertex_model.decoder_config.hidden_size': hidden_size})
   assert sampling.compiles(mode, machine, count, run_config) == expected
+  long = config.replace_fields(run_config, {'face_model.max_seq_length': 10 ** 5})
+  assert sampling.compiles(mode, machine, count, long) == (mode == 'on')
+
+
+def test_few_samples_are_not_worth_a_compilation():
+  machine, run_config = hw.choose_machine('cpu'), tiny.run_config()
+  assert [sampling.compiles('auto', machine, sampling.COMPILED_SAMPLES + more, run_config)
+          for more in (-1, 0)] == [False, True]
 
 
 def test_an_npu_compiles_by_itself(moved_run, tmp_path, capsys):
@@ -270,7 +299,7 @@ def test_a_full_disk_is_one_line(five, moved_run, tmp_path, capsys, monkeypatch,
   def fail(*unused_arguments):
     raise OSError(errno.ENOSPC, 'No space left on device')
   monkeypatch.setattr(data, writer, fail)
-  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: five[1][:1])
+  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: drawn_samples(*five[1][:1]))
   flags = ['--run_path', moved_run, '--num_samples', 1, '--out', tmp_path / 'out']
   assert 'No space left' in tiny.error_of(sample.main, flags, capsys)
 
@@ -282,7 +311,7 @@ def test_a_picture_shows_the_first_samples(monkeypatch, count, title, pictured):
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
   sampling.write_picture([
-      sample_of(i, i > 0) for i in range(count)], 'unused.png')
+      sample_of(i) for i in range(count)], 'unused.png', count - 1, count)
   (found, meshes), = sheets
   assert found == title
   assert [mesh['vertices'][0, 0] for mesh in meshes] == list(range(pictured))

@@ -28,7 +28,7 @@ def uniform_noise(seed, indices, steps, stream=0, attempts=None):
   rows = [np.random.Generator(np.random.Philox(
       key=np.array([seed, index], np.uint64),
       counter=np.array([0, 0, attempt, stream], np.uint64))).random(steps, dtype=np.float32)
-          for index, attempt in zip(indices, attempts or [0] * len(indices))]
+          for index, attempt in zip(indices, [0] * len(indices) if attempts is None else attempts)]
   return np.stack(rows) if rows else np.zeros([0, steps], np.float32)
 
 
