@@ -13,7 +13,7 @@ UNCONDITIONAL_STEPS = 2000
 def sample_of(mesh, completed=True, end=()):
   """The Sample of a processed mesh, its face tokens ended by `end`."""
   face_tokens = np.append(mesh['faces'][:-1] if end else mesh['faces'], np.int32(end))
-  return Sample(0, None, completed, data.dequantize_verts(mesh['vertices']),
+  return Sample(0, None, 1, completed, data.dequantize_verts(mesh['vertices']),
                 data.unflatten_faces(face_tokens), face_tokens)
 
 

@@ -64,7 +64,8 @@ def nucleus(logits, top_p):
     for _ in range(SEARCH_ROUNDS):
       width /= SEARCH_BASE
       candidates = threshold + width * tf.range(1., SEARCH_BASE)[:, None]  # [B, C, 1]
-      mass = tf.matmul(tf.cast(weights >= candidates, tf.float32), weights, transpose_b=True)
+      above = tf.cast(weights >= candidates, tf.float32)
+      mass = tf.reduce_sum(above * weights, axis=2, keepdims=True)
       steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
       threshold += width * steps
     return (weights >= threshold)[:, 0] & (logits > MASKED / 2)
