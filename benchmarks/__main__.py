@@ -29,7 +29,9 @@ def figure(row, measurement):
 def line(row, measurement):
   """A line of the table, as Markdown."""
   def shown(value):
-    return '' if value is None else '{:,.3g} {}'.format(value, row.suffix)
+    if value is None:
+      return ''
+    return ('{:,.0f} {}' if value >= 1000 else '{:.3g} {}').format(value, row.suffix)
 
   details = ', '.join('{} {}'.format(name.replace('_', ' '), value)
                       for name, value in measurement.details.items())

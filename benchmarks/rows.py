@@ -35,12 +35,14 @@ ROWS = (
         lambda: decoding.vertex_tokens(4, 2400)),
     Row('decode-vertices-plain', 'the same, B=4, 600 tokens, not compiled',
         lambda: decoding.vertex_tokens(4, 600, compiled=False)),
+    Row('decode-memory', 'peak memory of decoding at B=64, 600 tokens',
+        lambda: decoding.vertex_memory(64, 600), 'MB', None, 1000),
     Row('decode-faces', 'decode, face model at the published size, B=8, 400 vertices, per token '
         'step', lambda: decoding.face_tokens(8, 400, 60), 'u', 61, 1.8),
     Row('file-to-tokens', 'file to tokens, a mesh of 173 vertices', meshes.file_to_tokens, 'u',
         3.9, 0.35),
     Row('memory', 'peak memory of the toy training process', training.memory, 'MB', 840, 600),
     Row('start', 'process start to first finished training step', training.start, 's', 24, 8),
-    Row('toy-run', 'whole toy run: 5000 steps and samples of 4 meshes every 500', training.whole_run,
-        'u', 89000, 37000, slow=True),
+    Row('toy-run', 'whole toy run: 5000 steps and samples of 4 meshes every 500',
+        training.whole_run, 'u', 89000, 37000, slow=True),
 )

@@ -31,16 +31,9 @@ def start():
 
 def memory():
   """Peak resident MB of the training process, and of one that only imports TensorFlow."""
-  code = ('import resource, {}; from polygen import train; {}'
-          'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)')
   with tempfile.TemporaryDirectory() as folder:
-    command = 'train.main({!r}); '.format([
-        '--output_path', os.path.join(folder, 'run'), '--training_steps', str(STEPS)])
-    peak, empty = [
-        int(subprocess.run([sys.executable, '-c', code.format(*parts)], check=True,
-                           stdout=subprocess.PIPE).stdout.split()[-1]) / 1e3
-        for parts in (('sys', command), ('tensorflow', ''))]
-  return unit.Measurement(peak, None, {'import_tensorflow_mb': round(empty)})
+    return unit.peak_memory('from polygen import train; train.main({!r})'.format([
+        '--output_path', os.path.join(folder, 'run'), '--training_steps', str(STEPS)]))
 
 
 def whole_run():

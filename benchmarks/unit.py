@@ -4,6 +4,8 @@ Machines differ, and one machine differs from minute to minute; the time of the 
 of a product that was measured beside it differs less.
 """
 import statistics
+import subprocess
+import sys
 import time
 from typing import NamedTuple, Optional
 
@@ -55,3 +57,16 @@ def measured(work, **details):
   before = unit_seconds()
   seconds = work()
   return Measurement(seconds, (before + unit_seconds()) / 2, details)
+
+
+def peak_memory(code):
+  """The Measurement of the peak resident MB of a process that runs some Python code."""
+  used, empty = _peak(code), _peak('import tensorflow')
+  return Measurement(used, None, {'import_tensorflow_mb': round(empty)})
+
+
+def _peak(code):
+  report = '; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)'
+  printed = subprocess.run([sys.executable, '-c', code + report], check=True,
+                           stdout=subprocess.PIPE).stdout
+  return int(printed.split()[-1]) * 1024 / 1e6

@@ -131,8 +131,8 @@ def variable_shapes(prefix):
 def _damaged(prefix, error):
   missing = re.search(r'Key (\S+) not found in checkpoint', str(error))
   if missing:
-    return CheckpointError('the checkpoint {} has no variable {}: it was written by another version '
-                           'of this project'.format(prefix, missing.group(1)))
+    return CheckpointError('the checkpoint {} has no variable {}: it was written by another '
+                           'version of this project'.format(prefix, missing.group(1)))
   return CheckpointError('the checkpoint {} cannot be restored ({}): restore its files, or delete '
                          'them to go on from the one before'.format(prefix, type(error).__name__))
 

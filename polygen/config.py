@@ -13,6 +13,7 @@ from . import tokens
 CONDITIONS = ('none', 'class')
 LEARNING_RATE_DECAYS = ('none', 'cosine')
 LOSS_SCALINGS = ('dynamic', 'fixed')
+COMPILE_MODES = ('auto', 'on', 'off')
 
 MAX_TRAINING_SEED = 2 ** 31 - 1  # an int32 inside the graph
 MIN_TEMPERATURE = 1e-6  # logits divided by less are too large for float32

@@ -12,7 +12,6 @@ import numpy as np
 from . import cli
 from . import config as config_lib
 
-COMPILE_MODES = ('auto', 'on', 'off')
 SAMPLING_FLAGS = ('temperature', 'top_k', 'top_p')
 
 
@@ -129,7 +128,7 @@ def build_parser():
                       '(of the run; polygen.train sets 0.95)')
   parser.add_argument('--max_tries', type=cli.positive_int, metavar='N', default=3,
                       help='how often a sample is drawn until it is complete')
-  parser.add_argument('--compile', choices=COMPILE_MODES, default='auto',
+  parser.add_argument('--compile', choices=config_lib.COMPILE_MODES, default='auto',
                       help='compile the decoding loops with XLA: auto does so where it saves more '
                       'time than it takes')
   parser.add_argument('--out', metavar='DIR',

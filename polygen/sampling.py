@@ -1,5 +1,6 @@
 """The sampler: both models, their noise and batching -> meshes, and their files."""
 import collections
+import itertools
 import json
 import os
 from concurrent import futures
@@ -9,7 +10,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from . import data
-from .config import SamplingConfig
+from .config import COMPILE_MODES, SamplingConfig
+from .hw import CPU
 from .models.noise import uniform_noise
 from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_length
 
@@ -22,13 +24,14 @@ MAX_BATCH_SIZE = 16
 # Batches drawn at the same time, on a core each; each takes the memory of one.
 MAX_SHARDS = 4
 
-# Compiling the loops takes about 10 s on TensorFlow 2 and 100 s on TensorFlow 1, and saves 0.1 to
-# 0.2 s of each sample of a small model; one larger than this waits for memory, not for TensorFlow.
+# From so many samples on compiling the loops saves more than it takes: the toy config needs about
+# 10 s on TensorFlow 2, 100 s on TensorFlow 1, and saves 0.1 to 0.2 s per sample. Both figures grow
+# with the layers and with the length of the sequences.
 COMPILED_SAMPLES = 1000 if tf.version.VERSION.startswith('1.') else 200
-COMPILED_HIDDEN_SIZE = 256
-# Compilation takes longer with every layer and every loop, of which there are more the longer the
-# sequences: the most layers times tokens, about twice those of the toy config.
-COMPILED_LAYER_TOKENS = 8000
+# TensorFlow 1 compiles many layers ever more slowly (14 were not done in 8 minutes), and wide ones
+# do not become faster: the largest hidden size, and the most layers times tokens.
+COMPILED_HIDDEN_SIZE_TF1 = 256
+COMPILED_LAYER_TOKENS_TF1 = 8000
 
 
 class Sample(NamedTuple):
@@ -103,7 +106,7 @@ class Sampler:
         'faces': faces['faces'], 'num_face_indices': faces['num_face_indices']}
 
   def sample(self, session, num_samples, seed, class_ids=None, max_tries=1, shards=1):
-    """Yields `Sample`s 0 ... num_samples - 1, batch by batch; those drawn again come later.
+    """Yields `Sample`s 0 ... num_samples - 1 as their batches are done, in any order.
 
     Args:
       session: tf.Session with the weights.
@@ -117,13 +120,14 @@ class Sampler:
       class_ids = classes_in_turn(num_samples, self._num_classes)
     waiting = collections.deque(
         _Draw(index, class_id, 0) for index, class_id in enumerate(class_ids[:num_samples]))
-    running = collections.deque()
+    running = set()
     with futures.ThreadPoolExecutor(shards) as pool:
       while waiting or running:
         while waiting and len(running) < shards:
           draws = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
-          running.append(pool.submit(self._draw, session, seed, draws))
-        for draw, sample in running.popleft().result():
+          running.add(pool.submit(self._draw, session, seed, draws))
+        done, running = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+        for draw, sample in itertools.chain(*(future.result() for future in done)):
           if sample.completed or sample.tries >= max_tries:
             yield sample
           else:
@@ -160,21 +164,30 @@ def compiles(mode, machine, num_samples, run_config):
     run_config: RunConfig of the models.
 
   Raises:
-    ValueError: 'on' where graphs are compiled by the device.
+    ValueError: an unknown mode; 'on' where graphs are compiled by the device.
   """
+  if mode not in COMPILE_MODES:
+    raise ValueError('compile mode {!r}: choose from {}'.format(mode, ', '.join(COMPILE_MODES)))
   if machine.static_shapes and mode == 'on':
     raise ValueError('--compile on: the {} compiles every graph itself; leave it out'.format(
         machine.device.name.upper()))
   if mode == 'auto':
-    vertices, faces = run_config.vertex_model, run_config.face_model
-    hidden_size = max(vertices.decoder_config.hidden_size, faces.decoder_config.hidden_size)
-    layer_tokens = (
-        vertices.decoder_config.num_layers * vertex_sequence_length(vertices.max_num_input_verts)
-        + faces.decoder_config.num_layers * faces.max_seq_length)
     # Measured on CPUs alone.
-    return (machine.device.name == 'cpu' and num_samples >= COMPILED_SAMPLES
-            and hidden_size <= COMPILED_HIDDEN_SIZE and layer_tokens <= COMPILED_LAYER_TOKENS)
+    return (machine.device.name == CPU and num_samples >= COMPILED_SAMPLES
+            and _is_compiled_well(run_config))
   return mode == 'on'
+
+
+def _is_compiled_well(run_config):
+  """Whether this TensorFlow compiles the loops of these models in a time that pays."""
+  if not tf.version.VERSION.startswith('1.'):
+    return True
+  vertices, faces = run_config.vertex_model, run_config.face_model
+  hidden_size = max(vertices.decoder_config.hidden_size, faces.decoder_config.hidden_size)
+  layer_tokens = (
+      vertices.decoder_config.num_layers * vertex_sequence_length(vertices.max_num_input_verts)
+      + faces.decoder_config.num_layers * faces.max_seq_length)
+  return hidden_size <= COMPILED_HIDDEN_SIZE_TF1 and layer_tokens <= COMPILED_LAYER_TOKENS_TF1
 
 
 def check_unused(folder):
@@ -266,8 +279,9 @@ def write_picture(samples, path, num_completed, num_samples, training_meshes=(),
   if training_meshes:
     rows.append(('Training meshes', [_floats(mesh, quantization_bits)
                                      for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
-  rows.append((_samples_title(num_completed, num_samples), [{'vertices': sample.vertices, 'faces': sample.faces}
-                                         for sample in samples[:MAX_PICTURED_SAMPLES]]))
+  rows.append((_samples_title(num_completed, num_samples),
+               [{'vertices': sample.vertices, 'faces': sample.faces}
+                for sample in samples[:MAX_PICTURED_SAMPLES]]))
   data.write_contact_sheet(path, rows)
 
 

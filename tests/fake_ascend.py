@@ -22,7 +22,8 @@ OFF = 2  # RewriterConfig.Toggle, written by the adapter into every field
 def all_finite(gradients):
   """The default status: no gradient is Inf or NaN. (A 910 saturates, so it would report by flags.)
   """
-  return tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]))
+  return tf.reduce_all(tf.stack(
+      [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]))
 
 
 _status = all_finite

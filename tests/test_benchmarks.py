@@ -27,7 +27,7 @@ def test_one_row_is_measured_printed_and_written(tmp_path, capsys):
 
 
 def test_decoding_is_measured_at_full_length():
-  found = decoding.vertex_tokens(3, 6, compiled=False)
+  found = decoding.vertex_tokens(4, 6, compiled=False)
   assert found.value > 0 and found.details['batches'] >= 1
 
 

@@ -18,7 +18,7 @@ import randomise
 import sessions
 from model_cases import NUM_CLASSES, SHALLOW
 from polygen import sampling
-from polygen.layers import compilation, decoding
+from polygen.layers import compilation, decoding, transformer
 from polygen.models import face, vertex
 from polygen.tokens import STOP, vertex_sequence_length
 
@@ -34,6 +34,7 @@ class Modes:
   """A model that draws in every way, in one graph.
 
   Attributes:
+    columns_hidden_size: from which size on it is compiled with columns (layers/layouts.py).
     drawn: {mode: decoding.Decoded}.
     logits: of a whole call on `tokens` [B, S].
   """
@@ -49,6 +50,7 @@ class Modes:
       self.model.build()
       self.variables = self.model.variables
       self.sample(compile_loop=False)
+      patch.setattr(transformer, 'COLUMNS_HIDDEN_SIZE', self.columns_hidden_size)
       patch.setattr(decoding, 'STATE_STEPS', STATE_STEPS)
       self.sample(compile_loop=False)
       self.sample(compile_loop=True)
@@ -66,6 +68,7 @@ class Modes:
 
 
 class VertexModes(Modes):
+  columns_hidden_size = 10 ** 6  # compiled with rows
 
   def __init__(self, batch, length):
     self.length = length
@@ -86,6 +89,7 @@ class VertexModes(Modes):
 
 
 class FaceModes(Modes):
+  columns_hidden_size = 0  # compiled with columns
 
   def __init__(self, batch, num_vertices, length):
     self.context = model_cases.face_batch(batch, num_vertices, 1)
@@ -216,17 +220,20 @@ def test_a_sampler_compiles_the_loops_of_both_models_if_told(monkeypatch, compil
   assert len(compilations) == 2 * compile_loops
 
 
+def test_a_sampler_adds_nothing_to_its_graph():
+  with tf.Graph().as_default() as graph, sessions.session() as session:
+    models = (model_cases.vertex_model(decoder_config=SHALLOW, max_num_input_verts=2),
+              model_cases.face_model(decoder_config=SHALLOW, max_seq_length=4))
+    sampler = sampling.Sampler(models, 2)
+    session.run(tf.global_variables_initializer())
+    operations = len(graph.get_operations())
+    for seed in range(100):
+      assert len(list(sampler.sample(session, 3, seed))) == 3
+    assert len(graph.get_operations()) == operations
+
+
 def test_a_compiled_loop_needs_a_static_batch():
   with tf.Graph().as_default():
     model = model_cases.vertex_model(decoder_config=SHALLOW)
     with pytest.raises(ValueError, match='static batch size'):
       model.sample(tf.placeholder(tf.int32, []), compile_loop=True)
-
-
-def test_a_session_runs_again_and_again_in_the_same_graph(modes):
-  case = modes(VertexModes, VERTEX_SHAPES[0])
-  case.session.run(case.drawn)
-  operations = len(case.session.graph.get_operations())
-  for _ in range(100):
-    case.session.run(case.drawn)
-  assert len(case.session.graph.get_operations()) == operations

@@ -9,11 +9,13 @@ import tensorflow.compat.v1 as tf
 import naive_transformer
 import randomise
 from polygen.config import TransformerConfig
+from polygen.layers import layouts
+from polygen.layers import transformer as transformer_layers
 from polygen.layers import variables
 from polygen.layers.dropout import Dropout
 from polygen.layers.masks import causal_bias, padding_bias
-from polygen.layers.transformer import (decoding_state, memory_key_values, transformer,
-                                        transformer_step, transformer_weights)
+from polygen.layers.transformer import (decoding_state, decoding_weights, memory_key_values,
+                                        transformer, transformer_step, transformer_weights)
 
 BATCH, LENGTH, MEMORY_LENGTH, PADDING = 2, 5, 4, 3
 PLAIN = TransformerConfig(hidden_size=12, fc_size=20, num_heads=3, num_layers=2, dropout_rate=0.5)
@@ -45,9 +47,17 @@ class Stack:
       self.causal = transformer(self.x, weights, causal_bias(length), memory, memory_bias)
       self.encoded = transformer(
           self.x, weights, padding_bias(self.mask), memory, memory_bias)
-      self.causal_by_steps = self._steps(weights, memory, memory_bias)
+      self.causal_by_steps = [self._steps(layout, memory, memory_bias)
+                              for layout in (weights, self._columns(weights))]
       self.session = randomise.randomised_session(variables.model_variables('stack'))
       self.values = self._values()
+
+  def _columns(self, weights):
+    with pytest.MonkeyPatch().context() as patch:
+      patch.setattr(transformer_layers, 'COLUMNS_HIDDEN_SIZE', self.config.hidden_size)
+      columns = decoding_weights(weights, compiled=True)
+    assert columns.layout is layouts.COLUMNS
+    return columns
 
   def _steps(self, weights, memory, memory_bias):
     def step(index, state, outputs):
@@ -112,8 +122,9 @@ def test_outputs_depend_on_every_input(stack, inputs):
 
 
 def test_step_by_step_equals_all_at_once(stack, inputs):
-  np.testing.assert_allclose(
-      stack.run(stack.causal_by_steps, inputs), stack.run(stack.causal, inputs), **CLOSE)
+  whole = stack.run(stack.causal, inputs)
+  for by_steps in stack.run(stack.causal_by_steps, inputs):
+    np.testing.assert_allclose(by_steps, whole, **CLOSE)
 
 
 def test_agrees_with_naive_twin(stack, inputs):

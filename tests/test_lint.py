@@ -79,7 +79,8 @@ FAULTS = {
     'unknown dimension of an iterator': (
         lambda: iterator([None]) * 2, 'delivered:0 ', 'unknown dimension'),
     'one-argument where': (
-        lambda: tf.where(numbers(3) > 0, name='places'), 'places ', 'operation.*one-argument where'),
+        lambda: tf.where(numbers(3) > 0, name='places'), 'places ',
+        'operation.*one-argument where'),
     'boolean_mask': (
         lambda: tf.boolean_mask(numbers(3), numbers(3) > 0), 'Where ', 'operation.*boolean_mask'),
     'unique': (lambda: tf.unique(numbers(3), name='different').idx, 'different ', 'operation'),

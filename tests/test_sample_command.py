@@ -9,11 +9,14 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 import fake_adapter
 import tiny
 from polygen import config, data, hw, sample, sampling, tokens
 from polygen.models import noise
+
+TENSORFLOW_2 = not tf.version.VERSION.startswith('1.')
 
 
 @pytest.fixture(scope='module')
@@ -268,7 +271,7 @@ def test_the_closing_lines_tell_what_never_completed(five, moved_run, tmp_path, 
 
 @pytest.mark.parametrize('mode, device, count, hidden_size, expected', [
     ('on', 'cpu', 1, 512, True), ('off', 'cpu', 10 ** 6, 16, False), ('auto', 'cpu', 8, 16, False),
-    ('auto', 'cpu', 10 ** 6, 16, True), ('auto', 'cpu', 10 ** 6, 512, False),
+    ('auto', 'cpu', 10 ** 6, 16, True), ('auto', 'cpu', 10 ** 6, 512, TENSORFLOW_2),
     ('off', 'npu', 8, 16, False), ('auto', 'npu', 10 ** 6, 16, False)])
 def test_what_is_compiled(mode, device, count, hidden_size, expected):
   with fake_adapter.installed():
@@ -277,7 +280,13 @@ def test_what_is_compiled(mode, device, count, hidden_size, expected):
       tiny.run_config(), {'vertex_model.decoder_config.hidden_size': hidden_size})
   assert sampling.compiles(mode, machine, count, run_config) == expected
   long = config.replace_fields(run_config, {'face_model.max_seq_length': 10 ** 5})
-  assert sampling.compiles(mode, machine, count, long) == (mode == 'on')
+  assert sampling.compiles(mode, machine, count, long) == (expected and (
+      TENSORFLOW_2 or mode == 'on'))
+
+
+def test_an_unknown_mode_is_an_error():
+  with pytest.raises(ValueError, match="'of'.*auto, on, off"):
+    sampling.compiles('of', hw.choose_machine('cpu'), 8, tiny.run_config())
 
 
 def test_few_samples_are_not_worth_a_compilation():

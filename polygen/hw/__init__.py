@@ -5,7 +5,7 @@
 
 Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
-from .devices import DEVICE_CHOICES, Device, choose_device
+from .devices import CPU, DEVICE_CHOICES, Device, choose_device
 from .graph_lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
@@ -15,7 +15,7 @@ from .npu_options import NPU_OPTIONS, parse_npu_options
 from .precision import DEFAULT_PRECISION, Precision, parse_precision
 from .session import npu_session_config, session_config
 
-__all__ = ['DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
+__all__ = ['CPU', 'DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
            'lint', 'load_adapter', 'npu_session_config', 'num_cores', 'parse_npu_options',

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from . import variables
-from .dense import DenseWeights, dense, dense_weights
+from .dense import DenseWeights, dense_weights
 from .float32 import in_float32
 from .matmul import matmul
-from .shapes import shape_of
 
 
 class KeyValues(NamedTuple):
@@ -44,14 +43,6 @@ def cross_attention_weights(config):
           DenseWeights(out))
 
 
-def project_heads(x, weights, num_heads):
-  """x [B, T, D], a kernel [D, nD] -> n tensors [B, H, T, d]."""
-  batch, length, hidden = shape_of(x)
-  count = weights.kernel.shape.as_list()[1] // hidden
-  y = tf.reshape(dense(x, weights), [batch, length, count, num_heads, hidden // num_heads])
-  return tf.unstack(tf.transpose(y, [2, 0, 3, 1, 4]), num=count)
-
-
 def attend(q, key_values, bias):
   """Softmax attention.
 
@@ -61,15 +52,12 @@ def attend(q, key_values, bias):
     bias: added to the scores, broadcast to [B, H, T, S]; 0 or masks.MASKED. None: all allowed.
 
   Returns:
-    [B, T, D], the heads joined.
+    [B, H, T, d].
   """
   scores = matmul(q, key_values.keys, transpose_b=True)
   if bias is not None:
     scores += bias
-  shares = in_float32(tf.nn.softmax)(scores)
-  heads = tf.transpose(matmul(shares, key_values.values), [0, 2, 1, 3])
-  batch, length, num_heads, head_size = shape_of(heads)
-  return tf.reshape(heads, [batch, length, num_heads * head_size])
+  return matmul(in_float32(tf.nn.softmax)(scores), key_values.values)
 
 
 def _scaled(q, config):

@@ -21,12 +21,15 @@ def norm_weights(size):
                      variables.zeros('layer_norm_bias', [size]))
 
 
-@in_float32
-def normalise(x):
-  """(x - mean) / sqrt(var + 1e-6) over the last axis."""
-  centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-  variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-  return centred * tf.rsqrt(variance + EPSILON)
+def normalise(x, axis=-1):
+  """(x - mean) / sqrt(var + 1e-6) over an axis."""
+  @in_float32
+  def normalised(x):
+    centred = x - tf.reduce_mean(x, axis=axis, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=axis, keepdims=True)
+    return centred * tf.rsqrt(variance + EPSILON)
+
+  return normalised(x)
 
 
 def layer_norm(x, weights):

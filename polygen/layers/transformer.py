@@ -15,14 +15,19 @@ from typing import NamedTuple, Optional, Tuple
 import tensorflow.compat.v1 as tf
 
 from . import caches, variables
-from .attention import (KeyValues, attend, cross_attention_weights, project_heads,
-                        self_attention_weights)
+from .attention import KeyValues, attend, cross_attention_weights, self_attention_weights
 from .decoding import State
 from .dense import DenseWeights, dense, dense_weights, scale_inputs, scale_outputs
 from .dropout import Dropout
+from .layouts import COLUMNS, ROWS, Layout, split_rows, transposed
 from .masks import filled_bias
-from .norm import NormWeights, layer_norm, norm_weights, normalise
+from .norm import NormWeights, layer_norm, norm_weights
 from .shapes import shape_of
+
+
+# From this size on a compiled step of decoding works on columns: measured on a CPU, they take 0.7
+# of the time of rows at 256, 0.55 at 512, 1.6 at 128. Not compiled, rows are as fast.
+COLUMNS_HIDDEN_SIZE = 256
 
 
 class LayerWeights(NamedTuple):
@@ -41,10 +46,11 @@ class LayerWeights(NamedTuple):
 
 
 class TransformerWeights(NamedTuple):
-  """A stack: its TransformerConfig, its blocks, the LN after the last."""
+  """A stack: its TransformerConfig, its blocks in a layout, the LN after the last."""
   config: tuple
   layers: Tuple[LayerWeights, ...]
   output_norm: Optional[NormWeights]
+  layout: Layout = ROWS
 
 
 def transformer_weights(name, config, cross_attention=False):
@@ -68,7 +74,7 @@ def transformer_weights(name, config, cross_attention=False):
 def memory_key_values(memory, weights):
   """Keys and values of a memory [B, S, D] for every layer: a tuple of KeyValues [B, H, S, d]."""
   num_heads = weights.config.num_heads
-  return tuple(KeyValues(*project_heads(memory, layer.memory_kv, num_heads))
+  return tuple(KeyValues(*split_rows(dense(memory, layer.memory_kv), 2, num_heads))
                for layer in weights.layers)
 
 
@@ -92,6 +98,14 @@ def transformer(x, weights, bias, memory=None, memory_bias=None, dropout=Dropout
   return _blocks(x, weights, attend_self, memory, memory_bias, dropout)
 
 
+def decoding_weights(weights, compiled):
+  """`weights` as a (compiled) `transformer_step` reads them fastest; made once, before the loop."""
+  if not compiled or weights.config.hidden_size < COLUMNS_HIDDEN_SIZE:
+    return weights
+  layers = tuple(LayerWeights(*map(transposed, layer)) for layer in weights.layers)
+  return weights._replace(layers=layers, layout=COLUMNS)
+
+
 def decoding_state(batch, weights):
   """The State of `transformer_step`: a cache per layer, empty at first."""
   def empty(length):
@@ -108,7 +122,7 @@ def transformer_step(x, weights, state, index, memory=None, memory_bias=None):
 
   Args:
     x: [B, 1, D], the input at `index`.
-    weights: TransformerWeights.
+    weights: the result of `decoding_weights`.
     state: a cache per layer, filled before `index`.
     index: int32 scalar.
     memory, memory_bias: as in `transformer`.
@@ -129,16 +143,20 @@ def transformer_step(x, weights, state, index, memory=None, memory_bias=None):
 
 def _blocks(x, weights, attend_self, memory, memory_bias, dropout):
   """The stack, with `attend_self(layer number, q, KeyValues)` [B, H, T, d] -> [B, T, D]."""
+  enter, leave, dense_to, normalise, split_heads, join_heads = weights.layout
   num_heads = weights.config.num_heads
   norm = normalise if weights.config.layer_norm else tf.identity
+  x = enter(x)
   for number, layer in enumerate(weights.layers):
-    q, keys, values = project_heads(norm(x), layer.qkv, num_heads)
-    x += dropout(dense(attend_self(number, q, KeyValues(keys, values)), layer.out))
+    q, keys, values = split_heads(dense_to(norm(x), layer.qkv), 3, num_heads)
+    heads = attend_self(number, q, KeyValues(keys, values))
+    x += dropout(dense_to(join_heads(heads), layer.out))
     if memory is not None:
-      q, = project_heads(norm(x), layer.query, num_heads)
-      x += dropout(dense(attend(q, memory[number], memory_bias), layer.memory_out))
-    x += dropout(dense(tf.nn.relu(dense(norm(x), layer.fc_1)), layer.fc_2))
-  return layer_norm(x, weights.output_norm)
+      q, = split_heads(dense_to(norm(x), layer.query), 1, num_heads)
+      heads = attend(q, memory[number], memory_bias)
+      x += dropout(dense_to(join_heads(heads), layer.memory_out))
+    x += dropout(dense_to(tf.nn.relu(dense_to(norm(x), layer.fc_1)), layer.fc_2))
+  return layer_norm(leave(x), weights.output_norm)
 
 
 def _layer_weights(config, cross_attention):

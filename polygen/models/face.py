@@ -21,8 +21,9 @@ from ..layers.dropout import Dropout
 from ..layers.masks import causal_bias, padding_bias, segment_bias
 from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
-from ..layers.transformer import (TransformerWeights, decoding_state, memory_key_values,
-                                  transformer, transformer_step, transformer_weights)
+from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
+                                  memory_key_values, transformer, transformer_step,
+                                  transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
 from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
@@ -128,7 +129,8 @@ class FaceModel(Model):
       return Categorical(self._logits(weights, outputs, encoded, bias))
 
   def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
-             only_return_complete=True, seed=None, noise=None, fixed_length=False, compile_loop=False):
+             only_return_complete=True, seed=None, noise=None, fixed_length=False,
+             compile_loop=False):
     """Draws the faces of given vertices.
 
     Args:
@@ -230,13 +232,14 @@ class FaceModel(Model):
 
   def _decode(self, context, num_samples, noise, loop):
     weights = self._weights()
+    decoder = decoding_weights(weights.decoder, loop.compiled)
     encoded = self._encode(weights, context, Dropout(0.))
     bias = encoded.bias_of()
     steps = noise.shape.as_list()[1]
     places = self._places(weights, tf.range(1, steps + 1))
 
     def next_logits(x, state, index):
-      output, state = transformer_step(x, weights.decoder, state, index, encoded.memory, bias)
+      output, state = transformer_step(x, decoder, state, index, encoded.memory, bias)
       return self._logits(weights, output, encoded, bias)[:, 0], state
 
     def embed(token, index):
@@ -244,7 +247,7 @@ class FaceModel(Model):
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        decoding_state(num_samples, weights.decoder), noise, STOP, loop)
+        decoding_state(num_samples, decoder), noise, STOP, loop)
 
 
 def _special_slots(special, kinds):

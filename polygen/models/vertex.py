@@ -16,8 +16,8 @@ from ..layers.decoding import Loop, decode
 from ..layers.dense import dense, dense_weights, embedding_table
 from ..layers.masks import causal_bias
 from ..layers.shapes import check_rank, shape_of
-from ..layers.transformer import (TransformerWeights, decoding_state, transformer,
-                                  transformer_step, transformer_weights)
+from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
+                                  transformer, transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
 from .base import (Model, checked_drawing, class_labels, context_weights, feedable, keep_complete,
@@ -165,12 +165,13 @@ class VertexModel(Model):
 
   def _decode(self, context, num_samples, noise, loop):
     weights = self._weights()
+    decoder = decoding_weights(weights.decoder, loop.compiled)
     steps = noise.shape.as_list()[1]
     # Those of the inputs that follow each token; nothing follows the last.
     places = self._places(weights, tf.minimum(tf.range(1, steps + 1), steps - 1))
 
     def next_logits(x, state, index):
-      output, state = transformer_step(x, weights.decoder, state, index)
+      output, state = transformer_step(x, decoder, state, index)
       return dense(output, weights.logits)[:, 0], state
 
     def embed(token, index):
@@ -178,7 +179,7 @@ class VertexModel(Model):
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        decoding_state(num_samples, weights.decoder), noise, STOP, loop)
+        decoding_state(num_samples, decoder), noise, STOP, loop)
 
 
 def vertices_from_tokens(decoded, quantization_bits):
