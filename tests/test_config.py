@@ -3,12 +3,15 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from polygen import cli, config
 from polygen.training import flags
 
-relaxed = settings(deadline=None, max_examples=20)
+# Older versions of hypothesis now and then call a config of some 40 small values too large.
+relaxed = settings(deadline=None, max_examples=20,
+                   suppress_health_check=[HealthCheck.data_too_large])
 sizes = st.integers(1, 64)
 ids = st.sampled_from(sorted(config.PRESETS))
 
