@@ -31,7 +31,7 @@ def line(row, measurement):
   def shown(value):
     if value is None:
       return ''
-    return ('{:,.0f} {}' if value >= 1000 else '{:.3g} {}').format(value, row.suffix)
+    return ('{:,.0f} {}' if value >= 100 else '{:.3g} {}').format(value, row.suffix)
 
   details = ', '.join('{} {}'.format(name.replace('_', ' '), value)
                       for name, value in measurement.details.items())

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from polygen import config, hw
 from polygen.models import FaceModel, VertexModel
-from polygen.sampling import MAX_BATCH_SIZE, MAX_SHARDS
+from polygen.sampling import COMPILED_JOBS, MAX_BATCH_SIZE, MAX_SHARDS
 from polygen.tokens import vertex_sequence_length
 
 from . import unit
@@ -16,8 +16,7 @@ TOP_P = 0.95
 REPEATS = 5
 # Every logit of an untrained model is equal and STOP comes first: a half never draws it.
 NOISE = 0.5
-# TensorFlow 1 does not compile so many layers in a time that pays.
-COMPILES_PUBLISHED = not tf.version.VERSION.startswith('1.')
+COMPILES_PUBLISHED = config.PRETRAINED_FACE_DECODER.hidden_size <= COMPILED_JOBS.hidden_size
 
 
 def vertex_tokens(batch, steps, compiled=True):
@@ -67,7 +66,8 @@ def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
   encoding = 2 * short.value - long.value
   return unit.Measurement((long.value - short.value) / steps,
                           (long.unit_seconds + short.unit_seconds) / 2,
-                          dict(long.details, encoding_seconds=round(encoding, 2)))
+                          dict(long.details, compiled=compiled,
+                               encoding_seconds=round(encoding, 2)))
 
 
 def _per_token(build, batches, shards, steps):

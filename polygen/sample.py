@@ -36,7 +36,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   Raises (when the first sample is asked for):
     FileNotFoundError: the folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
-    ValueError: this machine cannot compile loops.
+    ValueError: this machine cannot compile loops, or an unknown compile_mode.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling

@@ -1,6 +1,5 @@
 """The sampler: both models, their noise and batching -> meshes, and their files."""
 import collections
-import itertools
 import json
 import os
 from concurrent import futures
@@ -24,14 +23,28 @@ MAX_BATCH_SIZE = 16
 # Batches drawn at the same time, on a core each; each takes the memory of one.
 MAX_SHARDS = 4
 
-# From so many samples on compiling the loops saves more than it takes: the toy config needs about
-# 10 s on TensorFlow 2, 100 s on TensorFlow 1, and saves 0.1 to 0.2 s per sample. Both figures grow
-# with the layers and with the length of the sequences.
-COMPILED_SAMPLES = 1000 if tf.version.VERSION.startswith('1.') else 200
-# TensorFlow 1 compiles many layers ever more slowly (14 were not done in 8 minutes), and wide ones
-# do not become faster: the largest hidden size, and the most layers times tokens.
-COMPILED_HIDDEN_SIZE_TF1 = 256
-COMPILED_LAYER_TOKENS_TF1 = 8000
+
+
+class CompiledJobs(NamedTuple):
+  """The jobs whose loops are worth compiling, as measured on CPUs.
+
+  The toy config compiles in about 10 s on TensorFlow 2 and 100 s on TensorFlow 1, and saves 0.1 to
+  0.2 s per sample; both grow with the layers and with the length of the sequences. A face model
+  of the published size, 14 layers x 2800 tokens, takes 50 s on TensorFlow 2 and saves 27 ms of 60
+  per token; TensorFlow 1 is not done with it in 8 minutes.
+
+  Attributes:
+    num_samples: the fewest.
+    hidden_size: the largest.
+    layer_tokens: the most layers times tokens.
+  """
+  num_samples: int
+  hidden_size: float
+  layer_tokens: int
+
+
+COMPILED_JOBS = (CompiledJobs(1000, 256, 8000) if tf.version.VERSION.startswith('1.')
+                 else CompiledJobs(200, float('inf'), 50000))
 
 
 class Sample(NamedTuple):
@@ -106,7 +119,7 @@ class Sampler:
         'faces': faces['faces'], 'num_face_indices': faces['num_face_indices']}
 
   def sample(self, session, num_samples, seed, class_ids=None, max_tries=1, shards=1):
-    """Yields `Sample`s 0 ... num_samples - 1 as their batches are done, in any order.
+    """Yields `Sample`s 0 ... num_samples - 1, batch by batch; those drawn again come later.
 
     Args:
       session: tf.Session with the weights.
@@ -120,14 +133,14 @@ class Sampler:
       class_ids = classes_in_turn(num_samples, self._num_classes)
     waiting = collections.deque(
         _Draw(index, class_id, 0) for index, class_id in enumerate(class_ids[:num_samples]))
-    running = set()
+    # In the order of their start, so that the batches of those drawn again are always the same.
+    running = collections.deque()
     with futures.ThreadPoolExecutor(shards) as pool:
       while waiting or running:
         while waiting and len(running) < shards:
           draws = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
-          running.add(pool.submit(self._draw, session, seed, draws))
-        done, running = futures.wait(running, return_when=futures.FIRST_COMPLETED)
-        for draw, sample in itertools.chain(*(future.result() for future in done)):
+          running.append(pool.submit(self._draw, session, seed, draws))
+        for draw, sample in running.popleft().result():
           if sample.completed or sample.tries >= max_tries:
             yield sample
           else:
@@ -172,22 +185,15 @@ def compiles(mode, machine, num_samples, run_config):
     raise ValueError('--compile on: the {} compiles every graph itself; leave it out'.format(
         machine.device.name.upper()))
   if mode == 'auto':
-    # Measured on CPUs alone.
-    return (machine.device.name == CPU and num_samples >= COMPILED_SAMPLES
-            and _is_compiled_well(run_config))
+    vertices, faces = run_config.vertex_model, run_config.face_model
+    hidden_size = max(vertices.decoder_config.hidden_size, faces.decoder_config.hidden_size)
+    layer_tokens = (
+        vertices.decoder_config.num_layers * vertex_sequence_length(vertices.max_num_input_verts)
+        + faces.decoder_config.num_layers * faces.max_seq_length)
+    return (machine.device.name == CPU and num_samples >= COMPILED_JOBS.num_samples
+            and hidden_size <= COMPILED_JOBS.hidden_size
+            and layer_tokens <= COMPILED_JOBS.layer_tokens)
   return mode == 'on'
-
-
-def _is_compiled_well(run_config):
-  """Whether this TensorFlow compiles the loops of these models in a time that pays."""
-  if not tf.version.VERSION.startswith('1.'):
-    return True
-  vertices, faces = run_config.vertex_model, run_config.face_model
-  hidden_size = max(vertices.decoder_config.hidden_size, faces.decoder_config.hidden_size)
-  layer_tokens = (
-      vertices.decoder_config.num_layers * vertex_sequence_length(vertices.max_num_input_verts)
-      + faces.decoder_config.num_layers * faces.max_seq_length)
-  return hidden_size <= COMPILED_HIDDEN_SIZE_TF1 and layer_tokens <= COMPILED_LAYER_TOKENS_TF1
 
 
 def check_unused(folder):

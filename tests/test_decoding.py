@@ -18,7 +18,7 @@ import randomise
 import sessions
 from model_cases import NUM_CLASSES, SHALLOW
 from polygen import sampling
-from polygen.layers import compilation, decoding, transformer
+from polygen.layers import compilation, decoding, layouts, transformer
 from polygen.models import face, vertex
 from polygen.tokens import STOP, vertex_sequence_length
 
@@ -34,8 +34,8 @@ class Modes:
   """A model that draws in every way, in one graph.
 
   Attributes:
-    columns_hidden_size: from which size on it is compiled with columns (layers/layouts.py).
     drawn: {mode: decoding.Decoded}.
+    layouts: of the weights of each mode.
     logits: of a whole call on `tokens` [B, S].
   """
 
@@ -46,11 +46,13 @@ class Modes:
       decoded = []
       patch.setattr(module, 'decode',
                     lambda *arguments: decoded.append(decoding.decode(*arguments)) or decoded[-1])
+      self.layouts = []
+      patch.setattr(module, 'decoding_weights', self._recorded(module.decoding_weights))
       self.model = self.make(batch)
       self.model.build()
       self.variables = self.model.variables
       self.sample(compile_loop=False)
-      patch.setattr(transformer, 'COLUMNS_HIDDEN_SIZE', self.columns_hidden_size)
+      patch.setattr(transformer, 'COLUMNS_HIDDEN_SIZE', 0)
       patch.setattr(decoding, 'STATE_STEPS', STATE_STEPS)
       self.sample(compile_loop=False)
       self.sample(compile_loop=True)
@@ -60,6 +62,14 @@ class Modes:
       self.session = sessions.session()
       self.session.run(tf.global_variables_initializer())
 
+  def _recorded(self, decoding_weights):
+    def record(*arguments):
+      weights = decoding_weights(*arguments)
+      self.layouts.append(weights.layout)
+      return weights
+
+    return record
+
   def randomise(self, seed, stop_shift):
     """Random weights, with STOP the more probable the greater `stop_shift`."""
     values = randomise.random_values(self.variables, seed)
@@ -68,7 +78,6 @@ class Modes:
 
 
 class VertexModes(Modes):
-  columns_hidden_size = 10 ** 6  # compiled with rows
 
   def __init__(self, batch, length):
     self.length = length
@@ -89,7 +98,6 @@ class VertexModes(Modes):
 
 
 class FaceModes(Modes):
-  columns_hidden_size = 0  # compiled with columns
 
   def __init__(self, batch, num_vertices, length):
     self.context = model_cases.face_batch(batch, num_vertices, 1)
@@ -130,6 +138,8 @@ def margins(logits):
     (FaceModes, shape) for shape in FACE_SHAPES])
 def test_every_way_draws_the_same_greedy_tokens(modes, kind, shape):
   case, tally = modes(kind, shape), collections.Counter()
+  # Compiled with columns; the golden cases are compiled with rows.
+  assert case.layouts == [layouts.ROWS, layouts.ROWS, layouts.COLUMNS]
 
   @settings(max_examples=25, deadline=None)
   @given(st.integers(0, 10 ** 6), st.sampled_from([-6., 0., 1., 2.]))
@@ -220,11 +230,12 @@ def test_a_sampler_compiles_the_loops_of_both_models_if_told(monkeypatch, compil
   assert len(compilations) == 2 * compile_loops
 
 
-def test_a_sampler_adds_nothing_to_its_graph():
+@pytest.mark.parametrize('compile_loops', [False, True])
+def test_a_sampler_adds_nothing_to_its_graph(compile_loops):
   with tf.Graph().as_default() as graph, sessions.session() as session:
     models = (model_cases.vertex_model(decoder_config=SHALLOW, max_num_input_verts=2),
               model_cases.face_model(decoder_config=SHALLOW, max_seq_length=4))
-    sampler = sampling.Sampler(models, 2)
+    sampler = sampling.Sampler(models, 2, compile_loops=compile_loops)
     session.run(tf.global_variables_initializer())
     operations = len(graph.get_operations())
     for seed in range(100):

@@ -56,6 +56,7 @@ class Stack:
     with pytest.MonkeyPatch().context() as patch:
       patch.setattr(transformer_layers, 'COLUMNS_HIDDEN_SIZE', self.config.hidden_size)
       columns = decoding_weights(weights, compiled=True)
+      assert decoding_weights(weights, compiled=False) is weights
     assert columns.layout is layouts.COLUMNS
     return columns
 
