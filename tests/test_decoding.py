@@ -142,14 +142,14 @@ def test_every_way_draws_the_same_greedy_tokens(modes, kind, shape):
   assert case.layouts == [layouts.ROWS, layouts.ROWS, layouts.COLUMNS]
 
   @settings(max_examples=25, deadline=None)
-  @given(st.integers(0, 10 ** 6), st.sampled_from([-6., 0., 1., 2.]))
+  @given(st.integers(0, 10 ** 6), st.sampled_from([-6., 1., 2., 4.]))
   def compare_on_random_weights(seed, stop_shift):
     case.randomise(seed, stop_shift)
     compare(case, tally)
 
   compare_on_random_weights()
   assert tally['decided'] >= 0.95 * (tally['decided'] + tally['undecided']) > 50
-  assert min(tally['stopped'], tally['cut off'], tally['rows']) > 3
+  assert min(tally['stopped'], tally['cut off'], tally['rows']) > 1
 
 
 def compare(case, tally):

@@ -25,10 +25,10 @@ from .norm import NormWeights, layer_norm, norm_weights
 from .shapes import shape_of
 
 
-# From this size on a compiled step of decoding works on columns. Measured on TensorFlow 2.21, a CPU
-# and 2 to 16 rows: 0.7 of the time of rows at 256, 0.55 at 512, 1.6 at 128. Not compiled, rows are
-# as fast.
-COLUMNS_HIDDEN_SIZE = 256
+# From this size on a compiled step of decoding works on columns. Measured on a CPU, 2 to 16 rows:
+# TensorFlow 2.21 takes 0.7 of the time of rows at 256, 0.55 at 512, 1.6 at 128; TensorFlow 1.15
+# takes 1.5 at 256. Not compiled, rows are as fast.
+COLUMNS_HIDDEN_SIZE = float('inf') if tf.version.VERSION.startswith('1.') else 256
 
 
 class LayerWeights(NamedTuple):
