@@ -1,10 +1,12 @@
 """The one loop that decodes tokens, for every model."""
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from .compilation import compiled, write_at
 from .filters import draw, filter_logits
+from .grammar import EVERY_SEQUENCE, Grammar, legal_tokens, masked
+from .shapes import shape_of
 
 
 class Drawing(NamedTuple):
@@ -26,6 +28,17 @@ class Loop(NamedTuple):
   drawing: Drawing = Drawing()
   fixed_length: bool = False
   compiled: bool = False
+
+
+class Constraints(NamedTuple):
+  """What the drawn tokens must be.
+
+  Attributes:
+    grammar: of the tokens that may be drawn.
+    prefix: int32 [B, P], the first P tokens of every row, in place of drawn ones; None: nothing.
+  """
+  grammar: Grammar = EVERY_SEQUENCE
+  prefix: Optional[tf.Tensor] = None
 
 
 class Decoded(NamedTuple):
@@ -50,7 +63,8 @@ class State(NamedTuple):
 STATE_STEPS = 384
 
 
-def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop()):
+def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop(),
+           constraints=Constraints()):
   """Draws tokens one by one until every row has stopped or `uniforms` is used up.
 
   Args:
@@ -61,6 +75,7 @@ def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop()):
     uniforms: float32 [B, S] in [0, 1): the noise of every row and step; S is static.
     stop: the token that ends a row.
     loop: Loop.
+    constraints: Constraints.
 
   Raises:
     ValueError: a compiled loop of unknown batch size.
@@ -70,31 +85,51 @@ def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop()):
     raise ValueError('a compiled loop needs a static batch size: give num_samples as an int, and '
                      'to the face model vertices of a static shape (static_batch=True)')
   noise = tf.transpose(uniforms)  # by step, as the tokens are
+  grammar, prefix = constraints
+  prefix = None if prefix is None else tf.transpose(prefix)
 
-  def step(index, x, model_state, tokens, stopped):
-    logits, model_state = next_logits(x, model_state, index)
+  def step(index, x, states, tokens, stopped):
+    logits, model_state = next_logits(x, states.model, index)
+    if grammar.legal:
+      logits = masked(logits, legal_tokens(grammar, states.grammar, index, stopped, stop))
     token = draw(filter_logits(logits, *loop.drawing), tf.gather(noise, index))
-    token = tf.where_v2(stopped, stop, token)
+    token = tf.where_v2(stopped, stop, _given(token, prefix, index))
+    states = _States(model_state, grammar.advance(states.grammar, token, index))
     tokens = write_at(tokens, token[None], index, axis=0)
-    return index + 1, embed(token, index), model_state, tokens, stopped | tf.equal(token, stop)
+    return index + 1, embed(token, index), states, tokens, stopped | tf.equal(token, stop)
 
   def every_step():
-    index, x, model_state = tf.constant(0), first_input, None
+    index, x = tf.constant(0), first_input
+    states = _States(None, grammar.start)
     tokens = tf.fill(tf.shape(noise), stop)
     stopped = tf.zeros(tf.shape(noise)[1:], tf.bool)
     for end in room(steps):
-      model_state = (state.empty(end) if model_state is None
-                     else state.lengthened(model_state, end))
+      states = states._replace(model=state.empty(end) if states.model is None
+                               else state.lengthened(states.model, end))
 
-      def unfinished(index, unused_x, unused_state, unused_tokens, stopped, end=end):
+      def unfinished(index, unused_x, unused_states, unused_tokens, stopped, end=end):
         return index < end if loop.fixed_length else (index < end) & ~tf.reduce_all(stopped)
 
-      index, x, model_state, tokens, stopped = tf.while_loop(
-          unfinished, step, (index, x, model_state, tokens, stopped), parallel_iterations=1,
+      index, x, states, tokens, stopped = tf.while_loop(
+          unfinished, step, (index, x, states, tokens, stopped), parallel_iterations=1,
           back_prop=False)
     return tf.transpose(tokens), stopped
 
   return Decoded(*(compiled(every_step) if loop.compiled else every_step()))
+
+
+class _States(NamedTuple):
+  """What is carried from token to token beside the tokens: of the model and of the grammar."""
+  model: tuple
+  grammar: tuple
+
+
+def _given(token, prefix, index):
+  """The token of the prefix [P, B] at `index`; behind it the drawn one."""
+  if prefix is None:
+    return token
+  length = shape_of(prefix)[0]
+  return tf.where_v2(index < length, tf.gather(prefix, tf.minimum(index, length - 1)), token)
 
 
 def room(steps):

@@ -8,7 +8,9 @@ from ..layers import variables
 from ..layers.decoding import Drawing
 from ..layers.dense import embedding_table
 from ..layers.dropout import Dropout
+from ..layers.grammar import legal_along, masked
 from ..layers.shapes import check_rank, shape_of
+from ..tokens import STOP
 
 
 class Model:
@@ -93,6 +95,23 @@ def sequence_layout(batch, tokens, most, name, limit_name):
   if isinstance(length, int) and length > most:
     raise ValueError('{} has {} tokens, but {} allows {}'.format(name, length, limit_name, most))
   return tf.range(length)[None], None
+
+
+def mask_illegal(logits, grammar, tokens, batch):
+  """Logits [B, T, N] of which only those tokens have a probability that the grammar allows.
+
+  Args:
+    logits: float32 [B, T, N].
+    grammar: Grammar.
+    tokens: int32 [B, T].
+    batch: the dict they come from.
+
+  Raises:
+    ValueError: a packed batch, whose rows are several sequences.
+  """
+  if 'packed_segments' in batch:
+    raise ValueError('mask_invalid needs one sequence per row; this batch is packed')
+  return masked(logits, legal_along(grammar, tokens, STOP))
 
 
 def previous(tokens):

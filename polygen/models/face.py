@@ -15,9 +15,10 @@ import tensorflow.compat.v1 as tf
 from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
-from ..layers.decoding import Loop, decode
+from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
 from ..layers.dropout import Dropout
+from ..layers.grammar import EVERY_SEQUENCE
 from ..layers.masks import causal_bias, padding_bias, segment_bias
 from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
@@ -27,8 +28,9 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
 from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
-                   previous, repeat_context, repeat_rows, sample_length, sequence_layout,
+                   mask_illegal, previous, repeat_context, repeat_rows, sample_length, sequence_layout,
                    training_dropout)
+from .face_grammar import face_grammar, has_faces
 from .noise import checked_noise, noise_tensor
 from .quantization import quantize
 
@@ -59,6 +61,10 @@ class EncodedVertices(NamedTuple):
   embeddings: tf.Tensor
   segments: tf.Tensor
   memory: Optional[tuple]
+
+  def vertices_mask(self):
+    """int32 [B, V], 1 at real vertices, of a batch that is not packed."""
+    return self.segments[:, NUM_SPECIAL_FACE_TOKENS:]
 
   def bias_of(self, token_segments=None):
     """Bias [B, 1, T, S] of tokens in segments int32 [B, T]; [B, 1, 1, S] if all are in 1."""
@@ -93,7 +99,7 @@ class FaceModel(Model):
         class_conditional, num_classes, decoder_cross_attention, use_discrete_vertex_embeddings,
         quantization_bits, max_seq_length, truncate_vertices)
 
-  def __call__(self, batch, is_training=False, dropout_seed=None):
+  def __call__(self, batch, is_training=False, dropout_seed=None, mask_invalid=False):
     """Distributions of every token given those before it.
 
     Args:
@@ -104,6 +110,8 @@ class FaceModel(Model):
         packed_vertices_special int32 [B, V].
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
+      mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
+        (PolyGen, section 2.3); not for packed batches. Vertices and faces must be sorted.
 
     Returns:
       Categorical of batch shape [B, T] over V + 2 tokens (V in a packed batch, whose vertices
@@ -126,11 +134,14 @@ class FaceModel(Model):
       outputs = transformer(
           inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments), encoded.memory,
           bias, training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
-      return Categorical(self._logits(weights, outputs, encoded, bias))
+      logits = self._logits(weights, outputs, encoded, bias)
+    if mask_invalid:
+      logits = mask_illegal(logits, face_grammar(encoded.vertices_mask()), tokens, batch)
+    return Categorical(logits)
 
   def sample(self, context, max_sample_length=None, temperature=1., top_k=0, top_p=1.,
              only_return_complete=True, seed=None, noise=None, fixed_length=False,
-             compile_loop=False):
+             compile_loop=False, mask_invalid=False):
     """Draws the faces of given vertices.
 
     Args:
@@ -145,6 +156,10 @@ class FaceModel(Model):
         unknown length need it; the samples are the same.
       compile_loop: compile the decoding loop with XLA; batch and lengths must be static, and
         compilation takes seconds at the first run. The samples are the same up to rounding.
+      mask_invalid: draw only tokens that lead to a legal mesh (face_grammar.py): faces without
+        repeated corners that use every vertex, within max_sample_length where that is at least
+        V + 1. The vertices must be sorted by z, then y, then x; a row of less than three is
+        incomplete and has no faces.
 
     Returns:
       dict with context (the given one, filtered alike), completed bool [n], faces int32
@@ -164,7 +179,7 @@ class FaceModel(Model):
       noise = checked_noise(noise, num_samples, steps)
     with variables.model_scope(self.name):
       decoded = self._decode(context, num_samples, noise,
-                             Loop(drawing, fixed_length, compile_loop))
+                             Loop(drawing, fixed_length, compile_loop), mask_invalid)
     outputs = dict(faces_from_tokens(decoded), context=context)
     return keep_complete(outputs, outputs['completed']) if only_return_complete else outputs
 
@@ -230,7 +245,7 @@ class FaceModel(Model):
     pointers = dense(outputs, weights.pointers) * self.config.decoder_config.hidden_size ** -0.5
     return matmul(pointers, encoded.embeddings, transpose_b=True) + bias[:, 0]
 
-  def _decode(self, context, num_samples, noise, loop):
+  def _decode(self, context, num_samples, noise, loop, mask_invalid):
     weights = self._weights()
     decoder = decoding_weights(weights.decoder, loop.compiled)
     encoded = self._encode(weights, context, Dropout(0.))
@@ -245,9 +260,12 @@ class FaceModel(Model):
     def embed(token, index):
       return tf.gather(encoded.embeddings, token[:, None], batch_dims=1) + tf.gather(places, index)
 
-    return decode(
+    mask = encoded.vertices_mask()
+    decoded = decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        decoding_state(num_samples, decoder), noise, STOP, loop)
+        decoding_state(num_samples, decoder), noise, STOP, loop,
+        Constraints(face_grammar(mask, steps) if mask_invalid else EVERY_SEQUENCE))
+    return decoded._replace(stopped=decoded.stopped & has_faces(mask)) if mask_invalid else decoded
 
 
 def _special_slots(special, kinds):

@@ -12,8 +12,9 @@ import tensorflow.compat.v1 as tf
 from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
-from ..layers.decoding import Loop, decode
+from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import dense, dense_weights, embedding_table
+from ..layers.grammar import EVERY_SEQUENCE
 from ..layers.masks import causal_bias
 from ..layers.shapes import check_rank, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
@@ -21,10 +22,11 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
 from .base import (Model, checked_drawing, class_labels, context_weights, feedable, keep_complete,
-                   previous, repeat_context, repeat_rows, sample_length, sequence_layout,
+                   mask_illegal, previous, repeat_context, repeat_rows, sample_length, sequence_layout,
                    training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
+from .vertex_grammar import vertex_grammar
 
 
 class VertexWeights(NamedTuple):
@@ -57,7 +59,7 @@ class VertexModel(Model):
         config.as_transformer_config(decoder_config), quantization_bits, class_conditional,
         num_classes, max_num_input_verts, use_discrete_embeddings)
 
-  def __call__(self, batch, is_training=False, dropout_seed=None):
+  def __call__(self, batch, is_training=False, dropout_seed=None, mask_invalid=False):
     """Distributions of every token given those before it.
 
     Args:
@@ -66,6 +68,8 @@ class VertexModel(Model):
         packed_segments, packed_positions and class_label int32 [B, T] of each token.
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
+      mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
+        (PolyGen, section 2.2); not for packed batches. The vertices must be sorted.
 
     Returns:
       Categorical of batch shape [B, 3V + 1] over 2^b + 1 tokens.
@@ -83,11 +87,16 @@ class VertexModel(Model):
       outputs = transformer(
           inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments),
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
-      return Categorical(dense(outputs, weights.logits))
+      logits = dense(outputs, weights.logits)
+    if mask_invalid:
+      logits = mask_illegal(
+          logits, vertex_grammar(shape_of(tokens)[0], self.config.quantization_bits), tokens, batch)
+    return Categorical(logits)
 
   def sample(self, num_samples, context=None, max_sample_length=None, temperature=1., top_k=0,
              top_p=1., recenter_verts=True, only_return_complete=True, seed=None, noise=None,
-             static_batch=False, fixed_length=False, compile_loop=False):
+             static_batch=False, fixed_length=False, compile_loop=False, mask_invalid=False,
+             prefix=None):
     """Draws vertex sets.
 
     Args:
@@ -106,6 +115,10 @@ class VertexModel(Model):
         unknown length need it; the samples are the same.
       compile_loop: compile the decoding loop with XLA; batch and lengths must be static, and
         compilation takes seconds at the first run. The samples are the same up to rounding.
+      mask_invalid: draw only tokens that lead to a legal set (vertex_grammar.py): at least three
+        sorted, different vertices, within max_sample_length, so that every sample completes.
+      prefix: int32 [n, P, 3] or [1, P, 3], (x, y, z) bins, the lowest P vertices of every sample,
+        sorted by z, then y, then x; the others are drawn.
 
     Returns:
       dict with completed bool [n], vertices float32 [n, max_sample_length, 3] as (x, y, z) in
@@ -124,8 +137,13 @@ class VertexModel(Model):
     context = repeat_context(
         {'class_label': class_labels(context)} if self.config.class_conditional else None,
         num_samples)
+    constraints = Constraints(
+        vertex_grammar(num_samples, self.config.quantization_bits, steps) if mask_invalid
+        else EVERY_SEQUENCE,
+        None if prefix is None else prefix_tokens(prefix, num_samples, limit))
     with variables.model_scope(self.name):
-      decoded = self._decode(context, num_samples, noise, Loop(drawing, fixed_length, compile_loop))
+      decoded = self._decode(context, num_samples, noise,
+                             Loop(drawing, fixed_length, compile_loop), constraints)
       outputs = vertices_from_tokens(decoded, self.config.quantization_bits)
     if recenter_verts:
       outputs['vertices'] = recentre(outputs['vertices'], outputs['vertices_mask'])
@@ -163,7 +181,7 @@ class VertexModel(Model):
     table = tf.reshape(table, [-1, table.shape.as_list()[-1]])
     return tf.gather(table, tf.maximum(positions - 1, 0))
 
-  def _decode(self, context, num_samples, noise, loop):
+  def _decode(self, context, num_samples, noise, loop, constraints):
     weights = self._weights()
     decoder = decoding_weights(weights.decoder, loop.compiled)
     steps = noise.shape.as_list()[1]
@@ -179,7 +197,25 @@ class VertexModel(Model):
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
-        decoding_state(num_samples, decoder), noise, STOP, loop)
+        decoding_state(num_samples, decoder), noise, STOP, loop, constraints)
+
+
+def prefix_tokens(prefix, num_samples, most):
+  """The tokens int32 [n, 3P] of given vertices (x, y, z) bins int32 [n or 1, P, 3].
+
+  Raises:
+    ValueError: another rank or static size, or more than `most` vertices.
+  """
+  prefix = tf.convert_to_tensor(prefix, tf.int32)
+  check_rank(prefix, 3, 'prefix')
+  check_size(prefix, 2, COORDINATES_PER_VERTEX, 'prefix')
+  length = shape_of(prefix)[1]
+  if isinstance(length, int) and not 1 <= length <= most:
+    raise ValueError('prefix has {} vertices; it must have between 1 and {}, the most of a sample'
+                     .format(length, most))
+  repeated, = repeat_context({'prefix': prefix}, num_samples).values()
+  zyx = tf.reverse(repeated, axis=[2]) + VERTEX_TOKEN_OFFSET
+  return tf.reshape(zyx, [num_samples, COORDINATES_PER_VERTEX * length])
 
 
 def vertices_from_tokens(decoded, quantization_bits):
