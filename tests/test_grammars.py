@@ -110,8 +110,9 @@ def walk(legal_tokens, seed, most):
   rng, tokens = np.random.default_rng(seed), []
   while len(tokens) < most and (not tokens or tokens[-1] != STOP):
     legal = sorted(legal_tokens(tokens))
-    # STOP is rare, so that sequences get long.
-    tokens.append(int(rng.choice(legal[1:] if len(legal) > 1 and rng.random() < 0.9 else legal)))
+    if len(legal) > 1 and rng.random() < 0.9:
+      legal = [token for token in legal if token != STOP]  # else sequences are short
+    tokens.append(int(rng.choice(legal)))
   return tokens
 
 

@@ -1,7 +1,7 @@
 """Mesh files, transforms, token sequences, examples and batches: numpy alone.
 
-TensorFlow (tf.data pipelines) and matplotlib (pictures) are imported inside the functions that
-need them.
+TensorFlow (tf.data pipelines), matplotlib (pictures) and trimesh (files that are not OBJ) are
+imported inside the functions that need them.
 """
 from .augment import random_shift, shuffle_vertices
 from .batches import (
@@ -10,12 +10,15 @@ from .datasets import (
     make_face_model_dataset, make_vertex_model_dataset, packed_training_dataset, training_dataset)
 from .examples import face_example, shift_mesh, vertex_example
 from .folder import SAMPLES_FILE, MeshSet, find_data, load_mesh_set
+from .formats import FORMATS, require_format, write_mesh
 from .obj import read_obj, write_obj
 from .order import batch_picks, example_rng
 from .plot import plot_meshes, write_contact_sheet
 from .quantization import dequantize_verts, quantize_verts
 from .sequences import flatten_faces, flatten_vertices, unflatten_faces, unflatten_vertices
 from .shapes import primitive_meshes
+from .statistics import MeshStatistics, mesh_statistics
 from .transforms import (
     canonical_mesh, center_vertices, load_process_mesh, normalize_vertices_scale, process_mesh,
     quantize_process_mesh)
+from .triangulation import triangulate
