@@ -155,10 +155,14 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig:
-  """How tokens are drawn; applied per row in the order temperature, top-k, top-p."""
+  """How tokens are drawn; applied per row in the order mask, temperature, top-k, top-p.
+
+  `mask_invalid`: draw only tokens that lead to a legal mesh.
+  """
   temperature: float = 1.
   top_k: int = 0
   top_p: float = 0.95
+  mask_invalid: bool = True
 
   def __post_init__(self):
     if not MIN_TEMPERATURE <= self.temperature < math.inf:

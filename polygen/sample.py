@@ -1,6 +1,7 @@
-"""Draws meshes from a trained run: OBJ files, a picture and samples.json.
+"""Draws meshes from a trained run: mesh files, a picture, samples.json and a report.
 
-Everything else that it needs comes from the run folder.
+Everything else that it needs comes from the run folder. --vertices draws faces for given vertices,
+--prefix continues the lowest vertices of a mesh.
 """
 import contextlib
 import os
@@ -11,12 +12,13 @@ import numpy as np
 
 from . import cli
 from . import config as config_lib
+from . import data
 
 SAMPLING_FLAGS = ('temperature', 'top_k', 'top_p')
 
 
 def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, machine=None,
-           max_tries=1, compile_mode='auto'):
+           max_tries=1, compile_mode='auto', given=None):
   """Draws meshes from the last checkpoint of a run.
 
   Args:
@@ -29,6 +31,8 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
     max_tries: how often a sample is drawn until it is complete.
     compile_mode: whether XLA compiles the decoding loops: 'on', 'off', or 'auto', where that saves
       more time than it takes.
+    given: data.GivenVertices that every sample has; of data.whole_vertices its faces alone are
+      drawn, of data.lowest_vertices the other vertices, too.
 
   Yields:
     sampling.Sample as they come; those drawn more than once come later.
@@ -36,7 +40,8 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   Raises (when the first sample is asked for):
     FileNotFoundError: the folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
-    ValueError: this machine cannot compile loops, or an unknown compile_mode.
+    ValueError: this machine cannot compile loops, an unknown compile_mode, or no room for the given
+      vertices.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
@@ -55,7 +60,8 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
     sampler = sampling.Sampler(
         models, min(-(-num_samples // shards), sampling.MAX_BATCH_SIZE),
         drawing, run_config.training.random_shift,
-        machine.static_shapes, sampling.compiles(compile_mode, machine, num_samples, run_config))
+        machine.static_shapes, sampling.compiles(compile_mode, machine, num_samples, run_config),
+        given)
   # Not as a context: between two samples it would be the default session of the caller.
   with contextlib.closing(tf.Session(graph=graph, config=machine.session_config())) as session:
     checkpoint.restore_models(session, models, prefix)
@@ -64,9 +70,16 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
 
 
 class Drawn(NamedTuple):
-  """What became of the samples: how many completed, and the first of them for a picture."""
+  """What became of the samples.
+
+  Attributes:
+    num_completed: how many completed.
+    pictured: the first Samples, for a picture.
+    statistics: data.MeshStatistics of the completed ones.
+  """
   num_completed: int
   pictured: List
+  statistics: List
 
 
 def write_all(samples, files, num_samples):
@@ -74,21 +87,23 @@ def write_all(samples, files, num_samples):
 
   Args:
     samples: iterable of sampling.Sample.
-    files: sampling.SampleFiles.
+    files: sample_files.SampleFiles.
     num_samples: how many there will be.
   """
-  from . import sampling
-  num_completed, num_tokens, pictured, start = 0, 0, [], time.time()
+  from . import sample_files, sampling
+  pictured, statistics = [], []
+  num_tokens, start = 0, time.time()
   with cli.Progress(num_samples, line_every=sampling.MAX_BATCH_SIZE, unit='sample') as progress:
     for drawn in samples:
-      files.write(drawn)
-      num_completed += drawn.completed
+      found = files.write(drawn)
+      if drawn.completed:
+        statistics.append(found)
       num_tokens += drawn.num_tokens
-      if drawn.index < sampling.MAX_PICTURED_SAMPLES:
+      if drawn.index < sample_files.MAX_PICTURED_SAMPLES:
         pictured.append(drawn)
-      progress.advance({'Completed': num_completed,
+      progress.advance({'Completed': len(statistics),
                         'Tokens/s': num_tokens / max(time.time() - start, 1e-9)})
-  return Drawn(num_completed, sorted(pictured, key=lambda drawn: drawn.index))
+  return Drawn(len(statistics), sorted(pictured, key=lambda drawn: drawn.index), statistics)
 
 
 def find_class(text, classes):
@@ -109,6 +124,33 @@ def find_class(text, classes):
       text, ', '.join('{} ({})'.format(name, number) for number, name in enumerate(classes))))
 
 
+def read_given(vertices_path, prefix_path, frame, quantization_bits):
+  """The data.GivenVertices of the flags --vertices, --prefix and --prefix_frame, or None.
+
+  Raises:
+    ValueError: unfit files or flags that do not go together.
+    OSError: a file cannot be read.
+  """
+  if vertices_path and prefix_path:
+    raise ValueError('--vertices gives all vertices and --prefix the lowest: choose one of them')
+  if frame and not prefix_path:
+    raise ValueError('--prefix_frame is for --prefix')
+  if frame and not frame[3] > 0:
+    raise ValueError('--prefix_frame: the diagonal must be a positive number, not {:g}'.format(
+        frame[3]))
+  if not vertices_path and not prefix_path:
+    return None
+  path = vertices_path or prefix_path
+  vertices = data.read_obj_vertices(path)
+  try:
+    if vertices_path:
+      return data.whole_vertices(vertices, quantization_bits)
+    return data.lowest_vertices(vertices, quantization_bits, data.Frame(
+        tuple(frame[:3]), frame[3]) if frame else data.MODEL_FRAME)
+  except ValueError as error:
+    raise ValueError('{}: {}'.format(path, error))
+
+
 def build_parser():
   """The command's flags."""
   parser = cli.ArgumentParser('polygen.sample', __doc__)
@@ -118,6 +160,17 @@ def build_parser():
                       help='meshes to draw')
   parser.add_argument('--class_label', metavar='CLASS',
                       help='name or number of the class to draw; all in turn without it')
+  parser.add_argument('--vertices', metavar='FILE',
+                      help='OBJ file whose vertices all samples have; only faces are drawn')
+  parser.add_argument('--prefix', metavar='FILE',
+                      help='OBJ file of the lowest vertices of a mesh; the others and the faces are '
+                      'drawn. In coordinates as samples have them (see --prefix_frame)')
+  parser.add_argument('--prefix_frame', nargs=4, type=float, metavar=('X', 'Y', 'Z', 'DIAGONAL'),
+                      help='centre and diagonal of the bounding box of the whole mesh, where the '
+                      'vertices of --prefix have other coordinates than samples '
+                      '(without it 0 0 0 1)')
+  parser.add_argument('--no_masks', action='store_true',
+                      help='draw from the raw models, tokens that lead to no legal mesh included')
   parser.add_argument('--temperature', type=float, metavar='X',
                       help='divides the logits: below 1 more alike, above 1 more varied '
                       '(as the run was trained: 1)')
@@ -131,6 +184,9 @@ def build_parser():
   parser.add_argument('--compile', choices=config_lib.COMPILE_MODES, default='auto',
                       help='compile the decoding loops with XLA: auto does so where it saves more '
                       'time than it takes')
+  parser.add_argument('--format', choices=data.FORMATS, default='obj',
+                      help='of the mesh files: obj keeps polygons, the others have triangles and '
+                      'need trimesh')
   parser.add_argument('--out', metavar='DIR',
                       help='new or empty folder for the files; RUN_PATH/generated, generated_2, '
                       '... without it')
@@ -143,7 +199,7 @@ def main(argv=None):
   """Runs the command; returns Drawn."""
   args = build_parser().parse_args(argv)
   with cli.user_errors():
-    from . import checkpoint, hw, sampling
+    from . import checkpoint, hw, sample_files, sampling
     folder = checkpoint.RunFolder(args.run_path)
     run_config = folder.read_config()
     folder.require_checkpoint()
@@ -152,18 +208,26 @@ def main(argv=None):
     class_id = find_class(args.class_label, run_config.classes)
     sampling_config = config_lib.replace_fields(run_config.sampling, {
         name: getattr(args, name) for name in SAMPLING_FLAGS if getattr(args, name) is not None})
+    if args.no_masks:
+      sampling_config = config_lib.replace_fields(sampling_config, {'mask_invalid': False})
+    given = read_given(args.vertices, args.prefix, args.prefix_frame,
+                       run_config.face_model.quantization_bits)
+    sampling.check_room(given, run_config.vertex_model, run_config.face_model)
     out = args.out or checkpoint.unused_path(os.path.join(args.run_path, 'generated'))
     seed = fresh_seed() if args.seed is None else args.seed
     sampling.compiles(args.compile, machine, args.num_samples, run_config)
-    files = sampling.SampleFiles(out, seed, run_config.classes)
+    files = sample_files.SampleFiles(out, seed, run_config.classes, args.format)
   print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
   samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
-                   args.max_tries, args.compile)
+                   args.max_tries, args.compile, given)
   with cli.user_errors(checkpoint.CheckpointError, OSError):
     with files, contextlib.closing(samples):
       drawn = write_all(samples, files, args.num_samples)
-    sampling.write_picture_if_possible(drawn.pictured, os.path.join(out, 'samples.png'), print,
-                                       drawn.num_completed, args.num_samples)
+    sample_files.write_picture_if_possible(
+        drawn.pictured, os.path.join(out, 'samples.png'), print, drawn.num_completed,
+        args.num_samples)
+  for line in sample_files.report(drawn.statistics):
+    print(line)
   missing = args.num_samples - drawn.num_completed
   if missing:
     print('{} did not complete in {} tries each'.format(missing, args.max_tries))

@@ -1,7 +1,5 @@
-"""The sampler: both models, their noise and batching -> meshes, and their files."""
+"""The sampler: both models, their noise and batching -> meshes."""
 import collections
-import json
-import os
 from concurrent import futures
 from typing import NamedTuple, Optional
 
@@ -15,14 +13,10 @@ from .models.noise import uniform_noise
 from .tokens import FACE_NOISE_STREAM, VERTEX_NOISE_STREAM, vertex_sequence_length
 
 
-MAX_PICTURED_MESHES = 8
-MAX_PICTURED_SAMPLES = 64
-
 # Samples drawn at a time: more rows hardly cost more per step, but more memory.
 MAX_BATCH_SIZE = 16
 # Batches drawn at the same time, on a core each; each takes the memory of one.
 MAX_SHARDS = 4
-
 
 
 class CompiledJobs(NamedTuple):
@@ -55,7 +49,7 @@ class Sample(NamedTuple):
     class_id: class it was drawn for, or None.
     tries: how often it was drawn until it completed, or in vain.
     completed: whether both models drew their STOP.
-    vertices: float32 [V, 3] as (x, y, z), z up, in [-0.5, 0.5].
+    vertices: float32 [V, 3] as (x, y, z), z up, in [-0.5, 0.5], or where the given ones are.
     faces: lists of vertex indices.
     face_tokens: int32 [F], all that was drawn of the faces, STOP included. `faces` lacks those of
       fewer than three corners, these tokens do not.
@@ -93,13 +87,19 @@ class Sampler:
       NPU needs it; the samples are the same.
     compile_loops: compile the decoding loops with XLA at the first batch; the samples are the same
       up to rounding.
+    given: data.GivenVertices that every sample has; None: all are drawn.
+
+  Raises:
+    ValueError: the models have no room for the given vertices.
   """
 
   def __init__(self, models, batch_size, sampling=SamplingConfig(), recenter=False,
-               fixed_length=False, compile_loops=False):
-    self._batch_size = batch_size
+               fixed_length=False, compile_loops=False, given=None):
+    self._batch_size, self._given = batch_size, given
     vertex_model, face_model = models
-    conditional = [model.config for model in models if model.config.class_conditional]
+    check_room(given, vertex_model.config, face_model.config)
+    drawing_models = [face_model] if given and given.whole else models
+    conditional = [model.config for model in drawing_models if model.config.class_conditional]
     self._num_classes = conditional[0].num_classes if conditional else 0
     steps = (vertex_sequence_length(vertex_model.config.max_num_input_verts),
              face_model.config.max_seq_length)
@@ -107,10 +107,14 @@ class Sampler:
     self._labels = tf.placeholder(tf.int32, [batch_size])
     drawing = {'temperature': sampling.temperature, 'top_k': sampling.top_k,
                'top_p': sampling.top_p, 'only_return_complete': False,
-               'fixed_length': fixed_length, 'compile_loop': compile_loops}
-    vertices = vertex_model.sample(
-        batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
-        static_batch=True, **drawing)
+               'fixed_length': fixed_length, 'compile_loop': compile_loops,
+               'mask_invalid': sampling.mask_invalid}
+    if given and given.whole:
+      vertices = _complete_vertices(given, batch_size)
+    else:
+      vertices = vertex_model.sample(
+          batch_size, {'class_label': self._labels}, recenter_verts=recenter, noise=self._noise[0],
+          static_batch=True, prefix=given and given.bins[None], **drawing)
     faces = face_model.sample(
         dict(vertices, class_label=self._labels), noise=self._noise[1], **drawing)
     self._outputs = {
@@ -149,8 +153,16 @@ class Sampler:
   def _draw(self, session, seed, draws):
     """[(draw, Sample)] of up to a batch of draws."""
     outputs = session.run(self._outputs, self._feed(seed, draws))
-    return [(draw, _mesh(draw, {key: value[row] for key, value in outputs.items()}))
+    return [(draw, self._mesh(draw, {key: value[row] for key, value in outputs.items()}))
             for row, draw in enumerate(draws)]
+
+  def _mesh(self, draw, row):
+    vertices = row['vertices'][:row['num_vertices']]
+    if self._given:
+      vertices = self._given.place(vertices)
+    face_tokens = row['faces'][:row['num_face_indices']]
+    return Sample(draw.index, draw.class_id, draw.attempt + 1, bool(row['completed']), vertices,
+                  data.unflatten_faces(face_tokens), face_tokens)
 
   def _feed(self, seed, draws):
     rows = draws + draws[-1:] * (self._batch_size - len(draws))
@@ -160,6 +172,32 @@ class Sampler:
           seed, [draw.index for draw in rows], placeholder.shape.as_list()[1], stream,
           [draw.attempt for draw in rows])
     return feed
+
+
+def check_room(given, vertex_config, face_config):
+  """Checks that models of these configs have room for a mesh with these vertices (or None).
+
+  Raises:
+    ValueError: the mesh cannot end within their limits.
+  """
+  if given is None:
+    return
+  count, most = len(given.bins), vertex_config.max_num_input_verts
+  if not given.whole and count > most:
+    raise ValueError('{} vertices are given, but the vertex model draws at most {}'.format(
+        count, most))
+  if count + 1 > face_config.max_seq_length:
+    raise ValueError('{} vertices are given, whose faces take at least {} tokens, but the face '
+                     'model draws at most {}'.format(count, count + 1, face_config.max_seq_length))
+
+
+def _complete_vertices(given, batch_size):
+  """What `VertexModel.sample` returns, of vertices that are all given."""
+  vertices = data.dequantize_verts(given.bins, given.quantization_bits)
+  return {'completed': tf.ones([batch_size], tf.bool),
+          'vertices': tf.tile(tf.constant(vertices)[None], [batch_size, 1, 1]),
+          'vertices_mask': tf.ones([batch_size, len(vertices)]),
+          'num_vertices': tf.fill([batch_size], len(vertices))}
 
 
 def classes_in_turn(num_samples, num_classes):
@@ -194,125 +232,3 @@ def compiles(mode, machine, num_samples, run_config):
             and hidden_size <= COMPILED_JOBS.hidden_size
             and layer_tokens <= COMPILED_JOBS.layer_tokens)
   return mode == 'on'
-
-
-def check_unused(folder):
-  """Raises a FileExistsError if there is anything in the folder."""
-  if os.path.isdir(folder) and os.listdir(folder):
-    raise FileExistsError('{} is not empty and nothing is overwritten: choose another folder'
-                          .format(folder))
-
-
-class SampleFiles:
-  """A new folder of samples: sample_000.obj, ... and samples.json, whole after every `write`.
-
-      with SampleFiles(folder, seed, classes) as files:
-        files.write(sample)
-
-  Args:
-    folder: must be missing or empty.
-    seed: the samples are drawn with.
-    classes: class names.
-
-  Raises:
-    FileExistsError: there is something in the folder.
-    OSError: it cannot be written; so do `write` and the end.
-  """
-
-  def __init__(self, folder, seed, classes=()):
-    check_unused(folder)
-    os.makedirs(folder, exist_ok=True)
-    self._folder, self._seed, self._classes = folder, seed, classes
-    self._entries = []
-    self._list, self._list_end = None, 0
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, kind, *unused_exception):
-    if self._list is None:
-      if kind is not None:
-        return  # nothing was drawn: the folder stays empty
-      self._open()
-    with self._list:
-      entries, self._entries, self._list_end = self._entries, [], 0
-      self._list.seek(0)
-      self._list.write('[]\n')
-      for entry in sorted(entries, key=lambda entry: entry['index']):
-        self._append(entry)
-      self._list.truncate()
-
-  def write(self, sample):
-    """Writes a Sample and lists it; at the end the list is sorted by number."""
-    if self._list is None:
-      self._open()
-    name = 'sample_{:03d}.obj'.format(sample.index)
-    data.write_obj(sample.vertices, sample.faces, os.path.join(self._folder, name))
-    self._append({
-        'file': name, 'seed': self._seed, 'index': sample.index,
-        'class': None if sample.class_id is None else self._classes[sample.class_id],
-        'vertices': len(sample.vertices), 'faces': len(sample.faces), 'tries': sample.tries,
-        'completed': sample.completed})
-    self._list.flush()
-
-  def _open(self):
-    self._list = open(os.path.join(self._folder, data.SAMPLES_FILE), 'w', encoding='utf-8',
-                      newline='\n')
-
-  def _append(self, entry):
-    """Puts an entry in place of the end of the list, and the end behind it."""
-    self._list.seek(self._list_end)
-    self._list.write((',\n' if self._entries else '[\n') + json.dumps(entry))
-    self._list_end = self._list.tell()
-    self._list.write('\n]\n')
-    self._entries.append(entry)
-
-
-def write_picture(samples, path, num_completed, num_samples, training_meshes=(),
-                  quantization_bits=8):
-  """Writes a contact sheet of the first samples, below the first training meshes if there are any.
-
-  Args:
-    samples: Samples.
-    path: of the PNG.
-    training_meshes: processed meshes.
-    quantization_bits: of these.
-
-  Raises:
-    ImportError: matplotlib is missing; the message says how to get it.
-  """
-  rows = []
-  if training_meshes:
-    rows.append(('Training meshes', [_floats(mesh, quantization_bits)
-                                     for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
-  rows.append((_samples_title(num_completed, num_samples),
-               [{'vertices': sample.vertices, 'faces': sample.faces}
-                for sample in samples[:MAX_PICTURED_SAMPLES]]))
-  data.write_contact_sheet(path, rows)
-
-
-def _samples_title(num_completed, num_samples):
-  if num_samples <= MAX_PICTURED_SAMPLES:
-    return 'Samples ({} of {} completed)'.format(num_completed, num_samples)
-  return 'Samples (first {} of {}; {} completed)'.format(
-      MAX_PICTURED_SAMPLES, num_samples, num_completed)
-
-
-def write_picture_if_possible(samples, path, write_line, *counts_training_meshes_and_bits):
-  """`write_picture`; without matplotlib one line says how to get it."""
-  try:
-    write_picture(samples, path, *counts_training_meshes_and_bits)
-  except ImportError as error:
-    write_line('No picture: {}'.format(error))
-
-
-def _floats(mesh, quantization_bits):
-  return {'vertices': data.dequantize_verts(mesh['vertices'], quantization_bits),
-          'faces': data.unflatten_faces(mesh['faces'])}
-
-
-def _mesh(draw, row):
-  face_tokens = row['faces'][:row['num_face_indices']]
-  return Sample(draw.index, draw.class_id, draw.attempt + 1, bool(row['completed']),
-                row['vertices'][:row['num_vertices']], data.unflatten_faces(face_tokens),
-                face_tokens)

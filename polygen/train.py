@@ -162,7 +162,7 @@ class _SampleWriter:
 
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
-    from . import checkpoint, sampling
+    from . import checkpoint, sample_files
     config = self._run.config.training
     if self._sampler is None:
       return
@@ -170,12 +170,12 @@ class _SampleWriter:
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(
         os.path.join(self._run.folder.samples, 'step_{:06d}'.format(step)))
-    with sampling.SampleFiles(folder, config.seed, self._run.config.classes) as files:
+    with sample_files.SampleFiles(folder, config.seed, self._run.config.classes) as files:
       for sample in samples:
         files.write(sample)
     write_line('Step {}: {} of {} samples completed, in {}'.format(
         step, self.num_completed, len(samples), folder))
-    sampling.write_picture_if_possible(
+    sample_files.write_picture_if_possible(
         samples, checkpoint.unused_path(folder + '.png'), write_line, self.num_completed,
         len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
 

@@ -3,6 +3,7 @@
     train, sample, ...    -> everything below, never each other
     cli                   -> hw (its device and precision names)
     training, sampling    -> models, data, checkpoint, hw, config, tokens
+    sample_files          -> data
     checkpoint            -> models, config
     models                -> layers, tokens, config
     data                  -> tokens
@@ -23,6 +24,7 @@ MAY_IMPORT = {
     'cli': {'hw'},
     'training': {'models', 'data', 'checkpoint', 'hw', 'config', 'tokens'},
     'sampling': {'models', 'data', 'checkpoint', 'hw', 'config', 'tokens'},
+    'sample_files': {'data'},
     'checkpoint': {'models', 'config'},
     'models': {'layers', 'tokens', 'config'},
     'data': {'tokens'},

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 
 import fake_adapter
 import tiny
-from polygen import config, data, hw, sample, sampling, tokens
+from polygen import config, data, hw, sample, sample_files, sampling, tokens
 from polygen.models import noise
 
 TENSORFLOW_2 = not tf.version.VERSION.startswith('1.')
@@ -152,11 +152,11 @@ def test_files_of_others_are_not_overwritten(moved_run, tmp_path, capsys, name):
 
 
 def test_an_empty_folder_is_filled(tmp_path):
-  with sampling.SampleFiles(str(tmp_path), 0):
+  with sample_files.SampleFiles(str(tmp_path), 0):
     pass
   assert tiny.files(tmp_path) == {'samples.json': b'[]\n'}
   with pytest.raises(FileExistsError):
-    sampling.SampleFiles(str(tmp_path), 0)
+    sample_files.SampleFiles(str(tmp_path), 0)
 
 
 def sample_of(index, completed=True, tries=1):
@@ -170,7 +170,7 @@ def test_the_list_is_whole_after_every_sample_and_sorted_at_the_end(tmp_path):
     return [entry['index'] for entry in json.loads((tmp_path / 'samples.json').read_text())]
 
   order = [3, 0, 12, 1]
-  with sampling.SampleFiles(str(tmp_path), 0) as files:
+  with sample_files.SampleFiles(str(tmp_path), 0) as files:
     for count, index in enumerate(order, 1):
       files.write(sample_of(index))
       assert listed() == order[:count]
@@ -257,7 +257,7 @@ def test_the_closing_lines_tell_what_never_completed(five, moved_run, tmp_path, 
                                                      monkeypatch):
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
-  monkeypatch.setattr(sampling, 'MAX_PICTURED_SAMPLES', 2)
+  monkeypatch.setattr(sample_files, 'MAX_PICTURED_SAMPLES', 2)
   monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: drawn_samples(
       sample_of(0), sample_of(2), sample_of(1, False, 7)))
   draw(moved_run, '--num_samples', 3, '--max_tries', 7, '--out', tmp_path / 'out')
@@ -302,7 +302,7 @@ def test_an_npu_compiles_by_itself(moved_run, tmp_path, capsys):
   assert 'the NPU compiles every graph itself' in line and not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('writer', ['write_obj', 'write_contact_sheet'])
+@pytest.mark.parametrize('writer', ['write_mesh', 'write_contact_sheet'])
 def test_a_full_disk_is_one_line(five, moved_run, tmp_path, capsys, monkeypatch, writer):
   def fail(*unused_arguments):
     raise OSError(errno.ENOSPC, 'No space left on device')
@@ -318,7 +318,7 @@ def test_a_full_disk_is_one_line(five, moved_run, tmp_path, capsys, monkeypatch,
 def test_a_picture_shows_the_first_samples(monkeypatch, count, title, pictured):
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
-  sampling.write_picture([
+  sample_files.write_picture([
       sample_of(i) for i in range(count)], 'unused.png', count - 1, count)
   (found, meshes), = sheets
   assert found == title

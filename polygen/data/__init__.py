@@ -11,7 +11,8 @@ from .datasets import (
 from .examples import face_example, shift_mesh, vertex_example
 from .folder import SAMPLES_FILE, MeshSet, find_data, load_mesh_set
 from .formats import FORMATS, require_format, write_mesh
-from .obj import read_obj, write_obj
+from .given import MODEL_FRAME, Frame, GivenVertices, lowest_vertices, whole_vertices
+from .obj import read_obj, read_obj_vertices, write_obj
 from .order import batch_picks, example_rng
 from .plot import plot_meshes, write_contact_sheet
 from .quantization import dequantize_verts, quantize_verts

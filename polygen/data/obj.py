@@ -29,8 +29,14 @@ def read_obj(obj_path):
   return parse_obj(data, os.fspath(obj_path))
 
 
-def parse_obj(data, name='OBJ'):
-  """The same for the bytes of a file; `name` appears in errors.
+def read_obj_vertices(obj_path):
+  """The vertices alone, float32 [V, 3], of a file that needs no faces; errors as `read_obj`."""
+  with open(obj_path, 'rb') as obj_file:
+    return parse_obj(obj_file.read(), os.fspath(obj_path), needs_faces=False)[0]
+
+
+def parse_obj(data, name='OBJ', needs_faces=True):
+  """The same for the bytes of a file; `name` appears in errors. needs_faces: none is an error.
 
   >>> parse_obj(b'v 0 0 0\\nv 1 0 0\\nv 0 1 0 # w is optional\\nf 1/1 2//7 -1')[1]
   [[0, 1, 2]]
@@ -50,7 +56,7 @@ def parse_obj(data, name='OBJ'):
     number = max(1, len(_lines(data.rstrip())))
     if not vertices:
       raise ValueError('the file ends without a vertex ("v x y z")')
-    if not faces:
+    if not faces and needs_faces:
       raise ValueError('the file ends without a face ("f i j k")')
     with np.errstate(over='ignore'):
       positions = np.array(vertices, np.float32)

@@ -1,6 +1,4 @@
 """What the models share: scope, variables, the context that starts every sequence."""
-import dataclasses
-
 import tensorflow.compat.v1 as tf
 
 from ..config import SamplingConfig
@@ -148,7 +146,8 @@ def keep_complete(outputs, completed):
 
 def checked_drawing(temperature, top_k, top_p):
   """Drawing of numbers that SamplingConfig accepts; it raises the ValueError for others."""
-  return Drawing(*dataclasses.astuple(SamplingConfig(temperature, top_k, top_p)))
+  SamplingConfig(temperature, top_k, top_p)
+  return Drawing(temperature, top_k, top_p)
 
 
 def sample_length(requested, limit, limit_name):

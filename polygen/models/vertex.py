@@ -16,7 +16,7 @@ from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import dense, dense_weights, embedding_table
 from ..layers.grammar import EVERY_SEQUENCE
 from ..layers.masks import causal_bias
-from ..layers.shapes import check_rank, shape_of
+from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
                                   transformer, transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
