@@ -52,10 +52,13 @@ def test_the_files(five):
   entries = json.loads(found['samples.json'].decode())
   classes = ['octahedron', 'pyramid', 'tetrahedron', 'octahedron', 'pyramid']
   for index, (entry, drawn) in enumerate(zip(entries, samples)):
-    assert entry == {
+    statistics = data.mesh_statistics(drawn.vertices, drawn.faces)._asdict()
+    assert statistics.pop('num_vertices') == len(drawn.vertices)
+    assert statistics.pop('num_faces') == len(drawn.faces)
+    assert entry == dict({
         'file': names[index], 'seed': 7, 'index': index, 'class': classes[index],
         'vertices': len(drawn.vertices), 'faces': len(drawn.faces), 'tries': drawn.tries,
-        'completed': drawn.completed}
+        'completed': drawn.completed}, **statistics)
     if drawn.faces:
       vertices, faces = data.read_obj(os.path.join(out, names[index]))
       np.testing.assert_allclose(vertices[:, [2, 0, 1]], drawn.vertices, atol=1e-6)
@@ -232,6 +235,7 @@ def test_incomplete_samples_are_drawn_again(batch_size, shards, monkeypatch):
   """Sample i completes at its try i % 5 + 1; four tries are allowed."""
   sampler = sampling.Sampler.__new__(sampling.Sampler)
   sampler._batch_size, sampler._outputs, sampler._num_classes = batch_size, None, 0
+  sampler._given = None
   monkeypatch.setattr(sampling.Sampler, '_feed', lambda self, seed, draws: {
       'draws': draws + draws[-1:] * (self._batch_size - len(draws))})
   session = FakeSession(lambda index: index % 5 + 1)

@@ -113,7 +113,7 @@ def _given(vertices, quantization_bits, frame, whole):
   if np.abs(scaled).max() > 0.5 + half_a_bin:
     raise ValueError(
         'a given vertex lies outside the bounding box of its mesh, which must have its centre at '
-        '({:g}, {:g}, {:g}) and a diagonal of {:g}: name that of the whole mesh as its frame'
+        '({:g}, {:g}, {:g}) and a diagonal of {:g}; give that of the whole mesh (--prefix_frame)'
         .format(*frame.center, frame.diagonal))
   bins = quantize_verts(scaled, quantization_bits)[:, obj.OBJ_TO_Z_UP]
   bins, first = np.unique(bins[:, ::-1], axis=0, return_index=True)  # sorted as (z, y, x)
