@@ -16,10 +16,15 @@ TOP_P = 0.95
 REPEATS = 5
 # Every logit of an untrained model is equal and STOP comes first: a half never draws it.
 NOISE = 0.5
+# Under masks a half soon reaches the top, where vertices end. This draws the lowest z that is legal,
+# the token behind STOP, and the lowest y and x.
+MASKED_NOISE = (1.5 / 257, 0., 0.)
+PUBLISHED = config.PRETRAINED_FACE_ENCODER, config.PRETRAINED_FACE_DECODER
+TOY = config.TOY_TRANSFORMER, config.TOY_TRANSFORMER
 COMPILES_PUBLISHED = config.PRETRAINED_FACE_DECODER.hidden_size <= COMPILED_JOBS.hidden_size
 
 
-def vertex_tokens(batch, steps, compiled=True):
+def vertex_tokens(batch, steps, compiled=True, mask_invalid=False):
   """Draws `steps` vertex tokens in `batch` rows of the toy config: Measurement per token step.
 
   Raises:
@@ -30,13 +35,15 @@ def vertex_tokens(batch, steps, compiled=True):
   if batch % rows:
     raise ValueError('{} rows are no number of batches of {}'.format(batch, rows))
   vertices = steps // 3
+  pattern = MASKED_NOISE if mask_invalid else [NOISE] * 3
+  noise = np.tile(np.resize(np.float32(pattern), vertex_sequence_length(vertices)), [rows, 1])
 
   def build():
     model = VertexModel(config.TOY_TRANSFORMER, 8, max_num_input_verts=vertices)
-    return model.sample(
-        rows, noise=tf.fill([rows, vertex_sequence_length(vertices)], NOISE), top_p=TOP_P,
-        recenter_verts=False, only_return_complete=False, static_batch=True,
-        compile_loop=compiled)
+    outputs = model.sample(
+        rows, noise=noise, top_p=TOP_P, recenter_verts=False, only_return_complete=False,
+        static_batch=True, compile_loop=compiled, mask_invalid=mask_invalid)
+    return tf.equal(outputs['num_vertices'], vertices)
 
   return _per_token(build, batch // rows, shards, vertex_sequence_length(vertices))
 
@@ -47,19 +54,22 @@ def vertex_memory(batch, steps):
       batch, steps))
 
 
-def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
-  """The same of the face model at the published size, with cross-attention.
+def face_tokens(batch, num_vertices, steps, stacks=PUBLISHED, compiled=COMPILES_PUBLISHED,
+                mask_invalid=False):
+  """The same of a face model with cross-attention; stacks: its encoder and decoder configs.
 
   The vertices are encoded once, before the first token: the time per token is that of twice the
   steps less that of the steps.
   """
   def build(length):
-    model = FaceModel(config.PRETRAINED_FACE_ENCODER, config.PRETRAINED_FACE_DECODER,
-                      class_conditional=False, max_seq_length=2 * steps)
+    model = FaceModel(*stacks, class_conditional=False, max_seq_length=2 * steps)
     vertices = np.random.default_rng(0).random([batch, num_vertices, 3], np.float32) - 0.5
     context = {'vertices': tf.constant(vertices), 'vertices_mask': tf.ones([batch, num_vertices])}
-    return model.sample(context, length, noise=tf.fill([batch, length], NOISE), top_p=TOP_P,
-                        only_return_complete=False, compile_loop=compiled)
+    outputs = model.sample(context, length, noise=tf.fill([batch, length], NOISE), top_p=TOP_P,
+                           only_return_complete=False, compile_loop=compiled,
+                           mask_invalid=mask_invalid)
+    # Under masks a row may stop at its last token.
+    return ~outputs['completed'] | tf.equal(outputs['num_face_indices'], length)
 
   long = _per_token(lambda: build(2 * steps), 1, 1, 1)
   short = _per_token(lambda: build(steps), 1, 1, 1)
@@ -71,15 +81,18 @@ def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
 
 
 def _per_token(build, batches, shards, steps):
-  """Time to draw some batches, `shards` at a time, over `steps`."""
+  """Time to draw some batches, `shards` at a time, over `steps`.
+
+  build: function -> bool [rows], whether each was drawn to its full length.
+  """
   with tf.Graph().as_default(), tf.Session() as session, futures.ThreadPoolExecutor(
       shards) as pool:
-    outputs = build()
+    is_full = build()
     session.run(tf.global_variables_initializer())
 
     def draw(unused_number=None):
-      if session.run(outputs['completed']).any():
-        raise AssertionError('a row has drawn STOP: it was not measured at full length')
+      if not session.run(is_full).all():
+        raise AssertionError('a row has stopped: it was not measured at full length')
 
     first = unit.timed(draw)
     return unit.measured(
