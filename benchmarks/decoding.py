@@ -54,30 +54,40 @@ def vertex_memory(batch, steps):
       batch, steps))
 
 
-def face_tokens(batch, num_vertices, steps, stacks=PUBLISHED, compiled=COMPILES_PUBLISHED,
-                mask_invalid=False):
-  """The same of a face model with cross-attention; stacks: its encoder and decoder configs.
+def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED, mask_invalid=False):
+  """The same of the face model at the published size, with cross-attention.
 
   The vertices are encoded once, before the first token: the time per token is that of twice the
   steps less that of the steps.
   """
-  def build(length):
-    model = FaceModel(*stacks, class_conditional=False, max_seq_length=2 * steps)
-    vertices = np.random.default_rng(0).random([batch, num_vertices, 3], np.float32) - 0.5
-    context = {'vertices': tf.constant(vertices), 'vertices_mask': tf.ones([batch, num_vertices])}
-    outputs = model.sample(context, length, noise=tf.fill([batch, length], NOISE), top_p=TOP_P,
-                           only_return_complete=False, compile_loop=compiled,
-                           mask_invalid=mask_invalid)
-    # Under masks a row may stop at its last token.
-    return ~outputs['completed'] | tf.equal(outputs['num_face_indices'], length)
+  def per_row(length):
+    return _per_token(lambda: _drawn_faces(PUBLISHED, batch, num_vertices, length, compiled,
+                                           mask_invalid), 1, 1, 1)
 
-  long = _per_token(lambda: build(2 * steps), 1, 1, 1)
-  short = _per_token(lambda: build(steps), 1, 1, 1)
+  long, short = per_row(2 * steps), per_row(steps)
   encoding = 2 * short.value - long.value
   return unit.Measurement((long.value - short.value) / steps,
                           (long.unit_seconds + short.unit_seconds) / 2,
                           dict(long.details, compiled=compiled,
                                encoding_seconds=round(encoding, 2)))
+
+
+def toy_face_tokens(batch, num_vertices, steps, mask_invalid=False):
+  """The same of the toy config, compiled, the encoding included."""
+  return _per_token(
+      lambda: _drawn_faces(TOY, batch, num_vertices, steps, True, mask_invalid), 1, 1, steps)
+
+
+def _drawn_faces(stacks, batch, num_vertices, steps, compiled, mask_invalid):
+  """bool [batch]: whether rows of faces, drawn by encoder and decoder configs, have all steps."""
+  model = FaceModel(*stacks, class_conditional=False, max_seq_length=steps)
+  vertices = np.random.default_rng(0).random([batch, num_vertices, 3], np.float32) - 0.5
+  context = {'vertices': tf.constant(vertices), 'vertices_mask': tf.ones([batch, num_vertices])}
+  outputs = model.sample(context, noise=tf.fill([batch, steps], NOISE), top_p=TOP_P,
+                         only_return_complete=False, compile_loop=compiled,
+                         mask_invalid=mask_invalid)
+  # Under masks a row may stop at its last token.
+  return ~outputs['completed'] | tf.equal(outputs['num_face_indices'], steps)
 
 
 def _per_token(build, batches, shards, steps):

@@ -39,10 +39,10 @@ ROWS = (
         lambda: decoding.vertex_tokens(4, 600, mask_invalid=True)),
     Row('decode-vertices-64-masked', 'the same, B=64',
         lambda: decoding.vertex_tokens(64, 600, mask_invalid=True)),
-    Row('decode-faces-toy', 'decode, face model, toy config, B=4, 250 vertices, compiled, per '
-        'token step', lambda: decoding.face_tokens(4, 250, 500, decoding.TOY, True)),
+    Row('decode-faces-toy', 'decode, face model, toy config, B=4, 250 vertices, 500 tokens, '
+        'compiled, per token step', lambda: decoding.toy_face_tokens(4, 250, 500)),
     Row('decode-faces-toy-masked', 'the same under grammar masks',
-        lambda: decoding.face_tokens(4, 250, 500, decoding.TOY, True, mask_invalid=True)),
+        lambda: decoding.toy_face_tokens(4, 250, 500, mask_invalid=True)),
     Row('decode-memory', 'peak memory of decoding at B=64, 600 tokens',
         lambda: decoding.vertex_memory(64, 600), 'MB', None, 1000),
     Row('decode-faces', 'decode, face model at the published size, B=8, 400 vertices, per token '

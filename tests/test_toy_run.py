@@ -49,6 +49,11 @@ def test_the_toy_run_beats_the_published_losses(tmp_path, seed):
   assert found.first_step is not None
   assert found.num_samples == 64
   assert found.num_exact >= 0.95 * found.num_samples
+  completed = toy_report.completions(str(tmp_path), num_tries=32)
+  print('seed', seed, 'of 32 tries from the vertices, from their lower half:', completed)
+  assert len(completed) == 4
+  for from_vertices, from_half in completed.values():
+    assert from_vertices == 32 and from_half >= 0.9 * 32
 
 
 @pytest.mark.slow

@@ -146,6 +146,23 @@ def test_evaluation_under_masks(kind):
   assert (found[mask > 0] == 0).any(axis=-1).mean() > 0.5
 
 
+def test_compiled_loops_draw_the_same_faces_under_masks():
+  """Of meshes of different sizes; STOP of the small ones does not disturb the others."""
+  batch = four_meshes()['face']
+  context = {key: batch[key][:, :12] for key in ('vertices', 'vertices_mask')}
+  context['vertices_mask'] = np.float32(np.arange(12) < [[3], [2], [12], [8]])
+  with tf.Graph().as_default():
+    model = model_cases.face_model(class_conditional=False, quantization_bits=8, max_seq_length=20)
+    outputs = [model.sample(context, seed=1, only_return_complete=False, mask_invalid=True,
+                            compile_loop=compile_it) for compile_it in (False, True)]
+    with randomise.randomised_session(model.variables) as session:
+      plain, compiled = session.run(outputs)
+  assert plain['completed'].tolist() == [True, False, True, True]
+  np.testing.assert_array_equal(compiled['completed'], plain['completed'])
+  np.testing.assert_array_equal(compiled['faces'], plain['faces'])
+  assert plain['num_face_indices'].max() > 12 and plain['faces'][1].max() == 0
+
+
 def test_packed_batches_are_not_masked():
   with tf.Graph().as_default():
     batch = dict(model_cases.vertex_batch(2, 3), packed_segments=np.ones([2, 10], np.int32),

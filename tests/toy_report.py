@@ -1,4 +1,5 @@
 """What a run on the four meshes has reached: `PYTHONPATH=. python tests/toy_report.py RUN_PATH`."""
+import dataclasses
 import glob
 import os
 import sys
@@ -25,13 +26,43 @@ class ToyReport(NamedTuple):
 
 
 def report(run_path, num_samples=64, seed=0):
-  """The ToyReport of a run folder."""
-  samples = list(sample_command.sample(run_path, num_samples, seed=seed))
-  classes = checkpoint.RunFolder(run_path).read_config().classes
+  """The ToyReport of a run folder, of the raw models: without masks."""
+  config = checkpoint.RunFolder(run_path).read_config()
+  samples = list(sample_command.sample(
+      run_path, num_samples, dataclasses.replace(config.sampling, mask_invalid=False), seed=seed))
+  classes = config.classes
   meshes = processed_meshes()
   exact = sum(is_exact(sample, [meshes[classes[sample.class_id]]] if classes else meshes.values())
               for sample in samples)
   return ToyReport(first_published_step(run_path), exact, len(samples))
+
+
+def completions(run_path, num_tries=32, seed=0):
+  """{class: (from its vertices, from the lower half of them)}: how many tries gave its mesh.
+
+  The vertices are those of the files in meshes/, in their coordinates; top_p is that of the run.
+  """
+  classes, found = checkpoint.RunFolder(run_path).read_config().classes, {}
+  for name, mesh in processed_meshes().items():
+    points = np.float64(data.primitive_meshes()[name][0])
+    whole = data.whole_vertices(points)
+    half = whole.positions[:len(whole.bins) // 2][:, data.obj.Z_UP_TO_OBJ]
+    lowest = data.lowest_vertices(half, frame=whole.frame)
+    found[name] = tuple(
+        sum(_completes(sample, mesh, given, whole) for sample in sample_command.sample(
+            run_path, num_tries, class_id=classes.index(name), seed=seed, given=given))
+        for given in (whole, lowest))
+  return found
+
+
+def _completes(sample, mesh, given, whole):
+  """Whether a sample is the mesh of `whole`, its given vertices in their places, to the last bit."""
+  count = len(given.bins)
+  assert 0 < count < len(whole.bins) or given is whole
+  scale = whole.frame.diagonal / 255
+  return int(sample.completed and np.array_equal(sample.face_tokens, mesh['faces'])
+          and np.array_equal(sample.vertices[:count], np.float32(given.positions))
+          and np.abs(sample.vertices - whole.positions).max() <= 0.51 * scale)
 
 
 def processed_meshes():
@@ -59,4 +90,4 @@ def first_published_step(run_path):
 
 if __name__ == '__main__':
   for run in sys.argv[1:]:
-    print(run, report(run), flush=True)
+    print(run, report(run), completions(run), flush=True)
