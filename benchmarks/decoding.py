@@ -16,8 +16,8 @@ TOP_P = 0.95
 REPEATS = 5
 # Every logit of an untrained model is equal and STOP comes first: a half never draws it.
 NOISE = 0.5
-# Under masks a half soon reaches the top, where vertices end. This draws the lowest z that is legal,
-# the token behind STOP, and the lowest y and x.
+# Under masks a half soon reaches the top, where vertices end. This draws the lowest legal z, the
+# token behind STOP, and the lowest y and x.
 MASKED_NOISE = (1.5 / 257, 0., 0.)
 PUBLISHED = config.PRETRAINED_FACE_ENCODER, config.PRETRAINED_FACE_DECODER
 TOY = config.TOY_TRANSFORMER, config.TOY_TRANSFORMER

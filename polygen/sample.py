@@ -163,8 +163,8 @@ def build_parser():
   parser.add_argument('--vertices', metavar='FILE',
                       help='OBJ file whose vertices all samples have; only faces are drawn')
   parser.add_argument('--prefix', metavar='FILE',
-                      help='OBJ file of the lowest vertices of a mesh; the others and the faces are '
-                      'drawn. In coordinates as samples have them (see --prefix_frame)')
+                      help='OBJ file of the lowest vertices of a mesh; the others and the faces '
+                      'are drawn. In coordinates as samples have them (see --prefix_frame)')
   parser.add_argument('--prefix_frame', nargs=4, type=float, metavar=('X', 'Y', 'Z', 'DIAGONAL'),
                       help='centre and diagonal of the bounding box of the whole mesh, where the '
                       'vertices of --prefix have other coordinates than samples '

@@ -110,9 +110,10 @@ def report(statistics):
       'face area {:.3g}'.format(
           len(statistics), means.num_vertices, means.num_faces, means.mean_degree,
           means.mean_edge_length, means.mean_face_area),
-      'Open edges {:.3g}, duplicate faces {:.3g}, unreferenced vertices {:.3g}; watertight: {} of {}'
-      .format(means.num_open_edges, means.num_duplicate_faces, means.num_unreferenced_vertices,
-              sum(mesh.watertight for mesh in statistics), len(statistics))]
+      'Open edges {:.3g}, duplicate faces {:.3g}, unreferenced vertices {:.3g}; '
+      'watertight: {} of {}'.format(
+          means.num_open_edges, means.num_duplicate_faces, means.num_unreferenced_vertices,
+          sum(mesh.watertight for mesh in statistics), len(statistics))]
 
 
 def write_picture(samples, path, num_completed, num_samples, training_meshes=(),

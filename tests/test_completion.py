@@ -1,5 +1,6 @@
 """Samples with given vertices: by the models, the sampler and the command."""
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ import tensorflow.compat.v1 as tf
 
 import model_cases
 import randomise
-import sessions
 import tiny
 from model_cases import BITS, SHALLOW
 from polygen import data, sample, sampling
@@ -66,8 +66,9 @@ def test_every_sample_starts_with_the_prefix(continuing):
 
 def test_compiled_loops_continue_alike(continuing):
   prefix = np.int32([[[3, 0, 1], [1, 2, 5]]])
-  plain, compiled = [continuing(prefix, mask_invalid=True, static_batch=True, compile_loop=compile_it)
-                     for compile_it in (False, True)]
+  plain, compiled = [
+      continuing(prefix, mask_invalid=True, static_batch=True, compile_loop=compile_it)
+      for compile_it in (False, True)]
   for key, value in plain.items():
     np.testing.assert_array_equal(compiled[key], value)
 
@@ -197,7 +198,7 @@ def test_bad_flags(tiny_run, tmp_path, capsys, flags, words):
 
 def test_a_format_without_its_library_is_an_error_before_anything_is_drawn(
     tiny_run, tmp_path, capsys, monkeypatch):
-  monkeypatch.setitem(__import__('sys').modules, 'trimesh', None)
+  monkeypatch.setitem(sys.modules, 'trimesh', None)
   line = tiny.error_of(sample.main, [
       '--run_path', tiny_run, '--format', 'glb', '--out', tmp_path / 'out'], capsys)
   assert 'polygen[io]' in line and not (tmp_path / 'out').exists()

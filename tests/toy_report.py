@@ -56,7 +56,7 @@ def completions(run_path, num_tries=32, seed=0):
 
 
 def _completes(sample, mesh, given, whole):
-  """Whether a sample is the mesh of `whole`, its given vertices in their places, to the last bit."""
+  """Whether a sample is the mesh of `whole`, the given vertices exactly where they were."""
   count = len(given.bins)
   assert 0 < count < len(whole.bins) or given is whole
   scale = whole.frame.diagonal / 255

@@ -50,7 +50,8 @@ class GivenVertices(NamedTuple):
     """
     first = dequantize_verts(self.bins[:1], self.quantization_bits)
     center = np.array(self.frame.center)[obj.OBJ_TO_Z_UP]
-    placed = (np.asarray(vertices, np.float64) - vertices[:1] + first) * self.frame.diagonal + center
+    unmoved = np.asarray(vertices, np.float64) - vertices[:1] + first
+    placed = unmoved * self.frame.diagonal + center
     placed[:len(self.positions)] = self.positions
     return placed.astype(np.float32)
 

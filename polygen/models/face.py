@@ -28,8 +28,8 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
 from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
-                   mask_illegal, previous, repeat_context, repeat_rows, sample_length, sequence_layout,
-                   training_dropout)
+                   mask_illegal, previous, repeat_context, repeat_rows, sample_length,
+                   sequence_layout, training_dropout)
 from .face_grammar import face_grammar, has_faces
 from .noise import checked_noise, noise_tensor
 from .quantization import quantize

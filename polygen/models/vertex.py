@@ -22,8 +22,8 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
 from .base import (Model, checked_drawing, class_labels, context_weights, feedable, keep_complete,
-                   mask_illegal, previous, repeat_context, repeat_rows, sample_length, sequence_layout,
-                   training_dropout)
+                   mask_illegal, previous, repeat_context, repeat_rows, sample_length,
+                   sequence_layout, training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
 from .vertex_grammar import vertex_grammar
