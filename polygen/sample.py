@@ -73,13 +73,16 @@ class Drawn(NamedTuple):
   """What became of the samples.
 
   Attributes:
-    num_completed: how many completed.
     pictured: the first Samples, for a picture.
     statistics: data.MeshStatistics of the completed ones.
   """
-  num_completed: int
   pictured: List
   statistics: List
+
+  @property
+  def num_completed(self):
+    """How many completed."""
+    return len(self.statistics)
 
 
 def write_all(samples, files, num_samples):
@@ -103,7 +106,7 @@ def write_all(samples, files, num_samples):
         pictured.append(drawn)
       progress.advance({'Completed': len(statistics),
                         'Tokens/s': num_tokens / max(time.time() - start, 1e-9)})
-  return Drawn(len(statistics), sorted(pictured, key=lambda drawn: drawn.index), statistics)
+  return Drawn(sorted(pictured, key=lambda drawn: drawn.index), statistics)
 
 
 def find_class(text, classes):

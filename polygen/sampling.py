@@ -178,10 +178,13 @@ def check_room(given, vertex_config, face_config):
   """Checks that models of these configs have room for a mesh with these vertices (or None).
 
   Raises:
-    ValueError: the mesh cannot end within their limits.
+    ValueError: the mesh cannot end within their limits, or its bins are not theirs.
   """
   if given is None:
     return
+  if given.quantization_bits != face_config.quantization_bits:
+    raise ValueError('the given vertices have bins of {} bits, the models of {}'.format(
+        given.quantization_bits, face_config.quantization_bits))
   count, most = len(given.bins), vertex_config.max_num_input_verts
   if not given.whole and count > most:
     raise ValueError('{} vertices are given, but the vertex model draws at most {}'.format(

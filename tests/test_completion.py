@@ -81,23 +81,17 @@ def test_an_unfit_prefix_is_refused(continuing, shape, message):
     continuing(np.zeros(shape, np.int32))
 
 
-class Drawn:
-  """Samplers of random models, one per kind of completion."""
-
-  def __init__(self, recenter):
-    self.recenter = recenter
-
-  def samples(self, given, count=4):
-    with tf.Graph().as_default():
-      models = (model_cases.vertex_model(decoder_config=SHALLOW, class_conditional=True),
-                model_cases.face_model(decoder_config=SHALLOW, class_conditional=False))
-      sampler = sampling.Sampler(models, 3, SamplingConfig(top_p=1.), recenter=self.recenter,
-                                 given=given)
-      for model in models:
-        model.build()
-      variables = [variable for model in models for variable in model.variables]
-      with randomise.randomised_session(variables) as session:
-        return list(sampler.sample(session, count, seed=3))
+def samples_of(given, recenter=False):
+  """Four samples of random models."""
+  with tf.Graph().as_default():
+    models = (model_cases.vertex_model(decoder_config=SHALLOW, class_conditional=True),
+              model_cases.face_model(decoder_config=SHALLOW, class_conditional=False))
+    sampler = sampling.Sampler(models, 3, SamplingConfig(top_p=1.), recenter=recenter, given=given)
+    for model in models:
+      model.build()
+    variables = [variable for model in models for variable in model.variables]
+    with randomise.randomised_session(variables) as session:
+      return list(sampler.sample(session, 4, seed=3))
 
 
 FRAME = data.Frame((1., 2., 3.), 10.)
@@ -107,11 +101,13 @@ FRAME = data.Frame((1., 2., 3.), 10.)
 def test_a_sampler_keeps_given_vertices_where_they_were(recenter):
   points = np.array([[1, -1, 3], [2, 0, 2], [0, 1, 4], [3, 3, 3.5]])
   whole = data.whole_vertices(points, BITS)
-  for drawn in Drawn(recenter).samples(whole):
+  samples = samples_of(whole, recenter)
+  assert len(samples) == 4
+  for drawn in samples:
     assert drawn.completed and drawn.faces and drawn.class_id is None
     np.testing.assert_array_equal(drawn.vertices, points[:, [2, 0, 1]].astype(np.float32))
   lowest = data.lowest_vertices(points[:2], BITS, FRAME)
-  samples = Drawn(recenter).samples(lowest)
+  samples = samples_of(lowest, recenter)
   assert len({len(drawn.vertices) for drawn in samples} - {2}) >= 1
   for drawn in samples:
     assert drawn.completed and drawn.faces and drawn.class_id is not None
@@ -122,12 +118,13 @@ def test_a_sampler_keeps_given_vertices_where_they_were(recenter):
 
 
 def test_models_without_room_are_refused():
-  points = np.random.default_rng(0).random([model_cases.MAX_FACE_TOKENS, 3])
+  points = np.random.default_rng(0).random([model_cases.MAX_FACE_TOKENS, 3]) - 0.5
   with pytest.raises(ValueError, match='14 vertices.*15 tokens.*at most 14'):
-    Drawn(False).samples(data.whole_vertices(points, 12)._replace(quantization_bits=BITS))
-  points = points[:model_cases.MAX_VERTICES + 1] - 0.5
+    samples_of(data.whole_vertices(points, BITS))
   with pytest.raises(ValueError, match='7 vertices.*at most 6'):
-    Drawn(False).samples(data.lowest_vertices(points, 12))
+    samples_of(data.lowest_vertices(points[:model_cases.MAX_VERTICES + 1], BITS))
+  with pytest.raises(ValueError, match='bins of 5 bits, the models of 4'):
+    samples_of(data.lowest_vertices(points[:1], BITS + 1))
 
 
 # The command.

@@ -60,9 +60,9 @@ def _completes(sample, mesh, given, whole):
   count = len(given.bins)
   assert 0 < count < len(whole.bins) or given is whole
   scale = whole.frame.diagonal / 255
-  return int(sample.completed and np.array_equal(sample.face_tokens, mesh['faces'])
-          and np.array_equal(sample.vertices[:count], np.float32(given.positions))
-          and np.abs(sample.vertices - whole.positions).max() <= 0.51 * scale)
+  return bool(sample.completed and np.array_equal(sample.face_tokens, mesh['faces'])
+              and np.array_equal(sample.vertices[:count], np.float32(given.positions))
+              and np.abs(sample.vertices - whole.positions).max() <= 0.51 * scale)
 
 
 def processed_meshes():
