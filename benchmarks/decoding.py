@@ -13,7 +13,7 @@ from polygen.tokens import vertex_sequence_length
 from . import unit
 
 TOP_P = 0.95
-REPEATS = 5
+REPEATS, MASK_REPEATS = 5, 15
 # Every logit of an untrained model is equal and STOP comes first: a half never draws it.
 NOISE = 0.5
 # Under masks a half soon reaches the top, where vertices end. This draws the lowest legal z, the
@@ -24,28 +24,42 @@ TOY = config.TOY_TRANSFORMER, config.TOY_TRANSFORMER
 COMPILES_PUBLISHED = config.PRETRAINED_FACE_DECODER.hidden_size <= COMPILED_JOBS.hidden_size
 
 
-def vertex_tokens(batch, steps, compiled=True, mask_invalid=False):
+def vertex_tokens(batch, steps, compiled=True):
   """Draws `steps` vertex tokens in `batch` rows of the toy config: Measurement per token step.
 
   Raises:
     ValueError: the rows cannot be shared out equally.
   """
+  shards, rows = _shared_out(batch)
+  return _per_token(lambda: _drawn_vertices(rows, steps // 3, compiled), batch // rows, shards,
+                    vertex_sequence_length(steps // 3))
+
+
+def vertex_masks(batch, steps):
+  """The same under grammar masks, and how much they add."""
+  shards, rows = _shared_out(batch)
+  return _in_turn(lambda mask: _drawn_vertices(rows, steps // 3, True, mask), batch // rows, shards,
+                  vertex_sequence_length(steps // 3))
+
+
+def _shared_out(batch):
+  """Shards, and rows of each call, that `batch` rows are drawn in."""
   shards = min(batch, hw.num_cores(), MAX_SHARDS)
   rows = min(batch // shards, MAX_BATCH_SIZE)
   if batch % rows:
     raise ValueError('{} rows are no number of batches of {}'.format(batch, rows))
-  vertices = steps // 3
+  return shards, rows
+
+
+def _drawn_vertices(rows, vertices, compiled, mask_invalid=False):
+  """bool [rows]: whether that many vertices were drawn."""
   pattern = MASKED_NOISE if mask_invalid else [NOISE] * 3
   noise = np.tile(np.resize(np.float32(pattern), vertex_sequence_length(vertices)), [rows, 1])
-
-  def build():
-    model = VertexModel(config.TOY_TRANSFORMER, 8, max_num_input_verts=vertices)
-    outputs = model.sample(
-        rows, noise=noise, top_p=TOP_P, recenter_verts=False, only_return_complete=False,
-        static_batch=True, compile_loop=compiled, mask_invalid=mask_invalid)
-    return tf.equal(outputs['num_vertices'], vertices)
-
-  return _per_token(build, batch // rows, shards, vertex_sequence_length(vertices))
+  model = VertexModel(config.TOY_TRANSFORMER, 8, max_num_input_verts=vertices)
+  outputs = model.sample(
+      rows, noise=noise, top_p=TOP_P, recenter_verts=False, only_return_complete=False,
+      static_batch=True, compile_loop=compiled, mask_invalid=mask_invalid)
+  return tf.equal(outputs['num_vertices'], vertices)
 
 
 def vertex_memory(batch, steps):
@@ -54,15 +68,15 @@ def vertex_memory(batch, steps):
       batch, steps))
 
 
-def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED, mask_invalid=False):
+def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
   """The same of the face model at the published size, with cross-attention.
 
   The vertices are encoded once, before the first token: the time per token is that of twice the
   steps less that of the steps.
   """
   def per_row(length):
-    return _per_token(lambda: _drawn_faces(PUBLISHED, batch, num_vertices, length, compiled,
-                                           mask_invalid), 1, 1, 1)
+    return _per_token(lambda: _drawn_faces(PUBLISHED, batch, num_vertices, length, compiled),
+                      1, 1, 1)
 
   long, short = per_row(2 * steps), per_row(steps)
   encoding = 2 * short.value - long.value
@@ -72,13 +86,13 @@ def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED, mask_in
                                encoding_seconds=round(encoding, 2)))
 
 
-def toy_face_tokens(batch, num_vertices, steps, mask_invalid=False):
-  """The same of the toy config, compiled, the encoding included."""
-  return _per_token(
-      lambda: _drawn_faces(TOY, batch, num_vertices, steps, True, mask_invalid), 1, 1, steps)
+def face_masks(stacks, batch, num_vertices, steps, compiled):
+  """A token of the face model under grammar masks, encoding included, and how much they add."""
+  return _in_turn(lambda mask: _drawn_faces(stacks, batch, num_vertices, steps, compiled, mask),
+                  1, 1, steps)
 
 
-def _drawn_faces(stacks, batch, num_vertices, steps, compiled, mask_invalid):
+def _drawn_faces(stacks, batch, num_vertices, steps, compiled, mask_invalid=False):
   """bool [batch]: whether rows of faces, drawn by encoder and decoder configs, have all steps."""
   model = FaceModel(*stacks, class_conditional=False, max_seq_length=steps)
   vertices = np.random.default_rng(0).random([batch, num_vertices, 3], np.float32) - 0.5
@@ -95,18 +109,44 @@ def _per_token(build, batches, shards, steps):
 
   build: function -> bool [rows], whether each was drawn to its full length.
   """
+  def median(draws):
+    [draw] = draws
+    return statistics.median(draw() for _ in range(REPEATS)) / steps
+
+  return _measured([build], batches, shards, median)
+
+
+def _in_turn(build, batches, shards, steps):
+  """The same for masked calls, plain ones in turn with them: their ratio is `times_plain`.
+
+  build: function (mask_invalid) -> bool [rows].
+  """
+  times = []
+
+  def median(draws):
+    times.extend([draw() / steps for draw in draws] for _ in range(MASK_REPEATS))
+    return statistics.median(masked for _, masked in times)
+
+  found = _measured([lambda: build(False), lambda: build(True)], batches, shards, median)
+  plain = statistics.median(plain for plain, _ in times)
+  return found._replace(details=dict(
+      found.details, plain_seconds=float('{:.4g}'.format(plain)),
+      times_plain=round(found.value / plain, 3)))
+
+
+def _measured(builds, batches, shards, measure):
+  """Measurement of `measure([function -> seconds that all batches take], one for each build)`."""
   with tf.Graph().as_default(), tf.Session() as session, futures.ThreadPoolExecutor(
       shards) as pool:
-    is_full = build()
+    are_full = [build() for build in builds]
     session.run(tf.global_variables_initializer())
 
-    def draw(unused_number=None):
+    def draw(is_full):
       if not session.run(is_full).all():
         raise AssertionError('a row has stopped: it was not measured at full length')
 
-    first = unit.timed(draw)
-    return unit.measured(
-        lambda: statistics.median(
-            unit.timed(lambda: list(pool.map(draw, range(batches))))
-            for _ in range(REPEATS)) / steps,
-        first_call_seconds=round(first, 1), batches=batches, shards=shards)
+    first = [unit.timed(lambda: draw(is_full)) for is_full in are_full]
+    draws = [lambda is_full=is_full: unit.timed(lambda: list(pool.map(draw, [is_full] * batches)))
+             for is_full in are_full]
+    return unit.measured(lambda: measure(draws), first_call_seconds=round(max(first), 1),
+                         batches=batches, shards=shards)

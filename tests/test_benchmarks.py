@@ -1,11 +1,12 @@
 """The benchmarks run, and say what they measured; the figures themselves are not tested."""
+import dataclasses
 import json
 
 import pytest
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import decoding, meshes, rows
-from polygen import data
+from polygen import config, data
 
 
 def test_rows_have_names_of_their_own():
@@ -29,6 +30,13 @@ def test_one_row_is_measured_printed_and_written(tmp_path, capsys):
 def test_decoding_is_measured_at_full_length():
   found = decoding.vertex_tokens(4, 6, compiled=False)
   assert found.value > 0 and found.details['batches'] >= 1
+
+
+def test_masked_calls_are_compared_with_plain_ones():
+  stack = dataclasses.replace(config.TOY_TRANSFORMER, num_layers=1)
+  found = decoding.face_masks((stack, stack), 2, 9, 10, compiled=False)
+  assert found.value > 0 and found.details['times_plain'] == pytest.approx(
+      found.value / found.details['plain_seconds'], rel=1e-2)
 
 
 def test_the_mesh_of_the_benchmark_is_closed():
