@@ -6,28 +6,51 @@ import tempfile
 import numpy as np
 
 from polygen import data
+from polygen.data import obj
 
 from . import unit
 
 RINGS, CORNERS = 9, 19
 REPEATS = 30
+# About 500 and 50,000 vertices, which most stay apart at so many bits.
+FEW, MANY, BITS = (17, 29), (199, 251), 12
+MANY_REPEATS = 3
 
 
 def file_to_tokens():
   """Median seconds from an OBJ file to the tokens of both models: 173 vertices, 342 triangles."""
-  vertices, faces = sphere(RINGS, CORNERS)
   with tempfile.TemporaryDirectory() as folder:
-    path = os.path.join(folder, 'mesh.obj')
-    data.write_obj(vertices, faces, path)
-
-    def load():
-      mesh = data.load_process_mesh(path)
-      return data.flatten_vertices(mesh['vertices']), mesh['faces']
-
-    tokens = load()
+    path = _write_sphere(folder, RINGS, CORNERS)
+    mesh = _load(path)
     return unit.measured(
-        lambda: statistics.median(unit.timed(load) for _ in range(REPEATS)),
-        vertices=len(vertices), vertex_tokens=len(tokens[0]), face_tokens=len(tokens[1]))
+        lambda: statistics.median(unit.timed(lambda: _load(path)) for _ in range(REPEATS)),
+        vertices=len(mesh['vertices']), vertex_tokens=len(mesh['vertices_flat']),
+        face_tokens=len(mesh['faces']))
+
+
+def growth():
+  """Seconds per vertex of 50,000 vertices over those of 500; the least of some runs each."""
+  with tempfile.TemporaryDirectory() as folder:
+    few, many = (_seconds_per_vertex(_write_sphere(folder, *size), repeats)
+                 for size, repeats in ((FEW, REPEATS), (MANY, MANY_REPEATS)))
+  return unit.Measurement(many / few, None, {
+      'microseconds_at_500': round(1e6 * few, 2), 'microseconds_at_50000': round(1e6 * many, 2)})
+
+
+def _seconds_per_vertex(path, repeats):
+  num_vertices = len(obj.read_obj_vertices(path))
+  return min(unit.timed(lambda: _load(path, BITS)) for _ in range(repeats)) / num_vertices
+
+
+def _write_sphere(folder, rings, corners):
+  path = os.path.join(folder, f'{rings}_{corners}.obj')
+  data.write_obj(*sphere(rings, corners), path)
+  return path
+
+
+def _load(path, quantization_bits=8):
+  mesh = data.load_process_mesh(path, quantization_bits)
+  return dict(mesh, vertices_flat=data.flatten_vertices(mesh['vertices']))
 
 
 def sphere(rings, corners):

@@ -73,6 +73,55 @@ def test_the_whole_grammar_reads_as_the_plain_mesh(example):
   assert found_faces == faces
 
 
+def assert_bulk_agrees(content):
+  """Reading in bulk gives up, or finds what reading line by line finds; returns what it found."""
+  found = obj._parse_plain(content)
+  if found is not None:
+    vertices, faces = obj._parse_any(content, 'OBJ', needs_faces=False)
+    assert vertices.dtype == found[0].dtype == np.float32
+    np.testing.assert_array_equal(vertices, found[0])
+    assert faces == found[1]
+  return found
+
+
+@relaxed
+@given(dressed_files())
+def test_bulk_agrees_on_the_whole_grammar(example):
+  assert_bulk_agrees(example[2])
+
+
+@settings(deadline=None, max_examples=300)
+@given(strategies.file_meshes(), st.data())
+def test_bulk_agrees_on_files_with_anything_inserted(mesh, draw):
+  vertices, faces = mesh
+  lines = ['v %.9g %.9g %.9g' % tuple(vertex) for vertex in vertices.tolist()]
+  lines += ['f ' + ' '.join(f'{i + 1}/2/{i + 1}' for i in face) for face in faces]
+  text = '\n'.join(lines)
+  anything = st.sampled_from([
+      '/', ' ', '\t', '\n', '\r', '\f', '#', '\\', '\\\n', '_', '-', '+', '.', '0', '1', '9', 'v', 'f',
+      'e', 'v ', 'f ', 'vn ', '\nf', '\nv', '\n ', '/1', ' /', 'nan', '1e99', '\x1c', '\x85', '\xa0',
+      '\0', '\n# '])
+  for _ in range(draw.draw(st.integers(0, 4))):
+    place = draw.draw(st.integers(0, len(text)))
+    cut = draw.draw(st.integers(0, 2))
+    text = text[:place] + draw.draw(anything) + text[place + cut:]
+  assert_bulk_agrees(text.encode('latin-1'))
+
+
+@relaxed
+@given(strategies.file_meshes(), st.sampled_from(['\n', '\r\n']), st.booleans())
+def test_plain_files_are_read_in_bulk(mesh, end, textured):
+  vertices, faces = mesh
+  lines = ['# by hand', 'mtllib a_b.mtl', 'o some_part', '']
+  lines += ['v %.9g %.9g %.9g 1' % tuple(vertex) for vertex in vertices.tolist()]
+  lines += ['vt 0.5 0.5', 'vn 0 0 1', 'usemtl red', 's off']
+  lines += ['f ' + ' '.join(f'{i + 1}/1/1' if textured else str(i + 1) for i in face)
+            for face in faces]
+  found = assert_bulk_agrees(end.join(lines).encode())
+  np.testing.assert_array_equal(found[0], vertices)
+  assert found[1] == faces
+
+
 @relaxed
 @given(strategies.file_meshes(), st.booleans())
 def test_writing_and_reading_is_exact(tmp_path_factory, mesh, transpose):

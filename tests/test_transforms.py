@@ -269,6 +269,20 @@ def test_process_mesh_agrees_with_the_naive_twin(mesh, bits):
   assert 0 <= result['vertices'].min() and result['vertices'].max() < 2 ** bits
 
 
+@relaxed
+@given(strategies.SEEDS)
+def test_larger_meshes_of_mixed_polygons_agree_with_the_naive_twin(seed):
+  rng = np.random.default_rng(seed)
+  vertices = rng.integers(-9, 10, [40, 3]).astype(np.float32)
+  faces = [rng.integers(0, 40, rng.integers(3, 9)).tolist() for _ in range(60)]
+  faces += [face[1:] + face[:1] for face in faces[:9]]
+  points, cycles = naive.process_mesh(vertices.astype(np.float64).tolist(), faces, 6)
+  assert len(set(map(len, cycles))) > 2
+  result = data.process_mesh(vertices, faces, 6)
+  assert [tuple(point) for point in result['vertices'].tolist()] == points
+  assert result['faces'].tolist() == naive.face_tokens(cycles)
+
+
 def test_unused_vertices_do_not_count():
   vertices, faces = data.primitive_meshes()['cone']
   far = np.concatenate([vertices, [[100., 0., 0.]]]).astype(np.float32)
@@ -378,3 +392,16 @@ def test_shuffling_shuffles_without_a_generator():
   vertices, flat = np.arange(90).reshape(30, 3), np.array([2, 3, 4, 0])
   results = [data.shuffle_vertices(vertices, flat)[0].tolist() for _ in range(3)]
   assert results[0] != results[1] or results[1] != results[2]
+
+
+# Speed.
+
+
+@pytest.mark.slow
+def test_speed():
+  from benchmarks import meshes
+  tokens, growth = meshes.file_to_tokens(), meshes.growth()
+  print(f'\nfile to tokens: {tokens.in_units:.3f} u {tokens.details}')
+  print(f'time per vertex, 50,000 over 500 vertices: {growth.value:.2f} {growth.details}')
+  assert tokens.in_units <= 0.35
+  assert growth.value <= 3

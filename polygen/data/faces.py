@@ -2,13 +2,11 @@
 
 Nothing here turns a face over: its winding tells the outside of the mesh.
 """
+import collections
+
+import numpy as np
+
 from .. import tokens
-
-
-def rotate_face(face):
-  """The same cycle, starting at (the first visit of) its smallest index."""
-  start = face.index(min(face))
-  return face[start:] + face[:start]
 
 
 def split_face(face):
@@ -49,16 +47,44 @@ def canonical_faces(faces):
   Returns:
     List of lists.
   """
-  cycles = set()
+  corners = collections.defaultdict(list)  # by the size of the face, one face after the other
   for face in faces:
-    if len(face) < tokens.MIN_FACE_CORNERS:
-      continue
-    face = rotate_face(face)
-    if len(set(face)) == len(face):
-      cycles.add(tuple(face))
-    else:
-      cycles.update(tuple(rotate_face(cycle)) for cycle in split_face(face))
-  return [list(cycle) for cycle in sorted(cycles, key=lambda cycle: (sorted(cycle), cycle))]
+    corners[len(face)] += face
+  cycles, num_sizes = [], 0
+  while corners:
+    size = max(corners)  # splitting adds smaller ones only
+    if size < tokens.MIN_FACE_CORNERS:
+      break
+    rows = np.array(corners.pop(size), np.int64).reshape(-1, size)
+    simple, others = _sorted_cycles(_rotated(rows))
+    cycles += simple.tolist()
+    num_sizes += 1
+    for face in others.tolist():
+      for cycle in split_face(face):
+        corners[len(cycle)] += cycle
+  if num_sizes > 1:
+    cycles.sort(key=lambda cycle: (sorted(cycle), cycle))
+  return cycles
+
+
+def _rotated(rows):
+  """Faces of one size, int [F, n], each starting at the first visit of its smallest."""
+  start = rows.argmin(axis=1)
+  size = rows.shape[1]
+  places = (start[:, None] + np.arange(size)) % size
+  return np.take_along_axis(rows, places, axis=1)
+
+
+def _sorted_cycles(rows):
+  """Rotated faces of one size, int [F, n]: those that are cycles, sorted and different, others."""
+  corners = np.sort(rows, axis=1)
+  simple = (corners[:, 1:] != corners[:, :-1]).all(axis=1)
+  cycles = rows[simple]
+  order = np.lexsort(np.concatenate([corners[simple], cycles], axis=1).T[::-1])
+  cycles = cycles[order]
+  different = np.ones(len(cycles), bool)
+  different[1:] = (cycles[1:] != cycles[:-1]).any(axis=1)
+  return cycles[different], rows[~simple]
 
 
 def reindex_faces(faces, new_index):

@@ -1,5 +1,7 @@
 """Wavefront OBJ files: the polygons in them, and nothing else."""
+import itertools
 import os
+import re
 
 import numpy as np
 
@@ -11,6 +13,8 @@ OBJ_TO_Z_UP = [2, 0, 1]
 
 _UTF16_MARKS = (b'\xff\xfe', b'\xfe\xff')
 _UTF8_MARK = b'\xef\xbb\xbf'
+# How a line starts that is a vertex, a face or certainly neither.
+_PLAIN_START = re.compile(rb'[vf] |v[nt]|[^vf\s]|$')
 
 
 def read_obj(obj_path):
@@ -41,6 +45,44 @@ def parse_obj(data, name='OBJ', needs_faces=True):
   >>> parse_obj(b'v 0 0 0\\nv 1 0 0\\nv 0 1 0 # w is optional\\nf 1/1 2//7 -1')[1]
   [[0, 1, 2]]
   """
+  mesh = _parse_plain(data)
+  if mesh is None or not (mesh[1] or not needs_faces):
+    mesh = _parse_any(data, name, needs_faces)
+  return mesh
+
+
+def _parse_plain(data):
+  """The mesh of a file with nothing unusual in it, else None: in bulk, several times faster.
+
+  Unusual are errors, indented or continued statements, negative indices and binary data.
+  """
+  lines = _lines(_without_mark(data))
+  starts = {line[:2] for line in lines}
+  if not all(map(_PLAIN_START.match, starts)) or b'\\' in data or b'\0' in data:
+    return None
+  vertices = [line.split()[1:4] for line in lines if line[:2] == b'v ']
+  faces = b''.join([line[1:] + b'\n' for line in lines if line[:2] == b'f '])
+  if b'/' in faces:
+    faces = re.sub(rb'(?<=\d)/[^\s#]*', b'', faces)
+  words = list(itertools.chain.from_iterable(vertices))
+  if b'_' in faces or b'_' in b''.join(words):
+    return None
+  try:
+    with np.errstate(over='ignore'):
+      positions = np.array(list(map(float, words)), np.float32).reshape(len(vertices), 3)
+    faces = [[int(word) - 1 for word in line.split()] for line in faces.splitlines()]
+  except ValueError:
+    return None
+  sound = (
+      len(positions) > 0 and np.isfinite(positions).all()
+      and min(map(len, faces), default=3) >= tokens.MIN_FACE_CORNERS
+      and min(map(min, faces), default=0) >= 0
+      and max(map(max, faces), default=0) < len(positions))
+  return (positions, faces) if sound else None
+
+
+def _parse_any(data, name, needs_faces):
+  """`parse_obj` line by line, so that it can say where and what is wrong."""
   vertices, vertex_lines, faces, face_lines = [], [], [], []
   try:
     number = _line_of_binary_data(data)
@@ -101,6 +143,10 @@ def _line_of_binary_data(data):
   return 0 if position < 0 else len(_lines(data[:position]))
 
 
+def _without_mark(data):
+  return data[len(_UTF8_MARK):] if data.startswith(_UTF8_MARK) else data
+
+
 def _lines(data):
   return data.replace(b'\r\n', b'\n').replace(b'\r', b'\n').split(b'\n')
 
@@ -110,10 +156,8 @@ def _statements(data):
 
   A comment ends with its line, also if that ends with a backslash (a Windows path, say).
   """
-  if data.startswith(_UTF8_MARK):
-    data = data[len(_UTF8_MARK):]
   words, start = [], 1
-  for number, line in enumerate(_lines(data), 1):
+  for number, line in enumerate(_lines(_without_mark(data)), 1):
     if b'#' in line:
       line = line[:line.index(b'#')]
     continued = b'\\' in line and line.rstrip().endswith(b'\\')

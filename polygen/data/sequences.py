@@ -35,9 +35,10 @@ def flatten_faces(faces):
   """
   flat = []
   for face in faces:
-    flat.extend([index + tokens.FACE_TOKEN_OFFSET for index in face])
-    flat.append(tokens.NEW_FACE)
-  return np.array(flat[:-1] + [tokens.STOP], np.int32)
+    flat += face
+    flat.append(tokens.NEW_FACE - tokens.FACE_TOKEN_OFFSET)
+  flat[-1:] = [tokens.STOP - tokens.FACE_TOKEN_OFFSET]
+  return np.array(flat, np.int32) + np.int32(tokens.FACE_TOKEN_OFFSET)
 
 
 def unflatten_faces(flat_faces):

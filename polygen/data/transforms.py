@@ -59,11 +59,11 @@ def process_mesh(vertices, faces, quantization_bits=8):
       or no face left.
   """
   vertices = np.asarray(vertices, np.float64)[:, obj.OBJ_TO_Z_UP]
-  vertices, new_index = _drop_unused(vertices, faces)
-  if not np.isfinite(vertices).all():
+  used = _used(len(vertices), faces)
+  if not np.isfinite(vertices[used]).all():
     raise ValueError('a vertex coordinate is not finite')
+  vertices[~used] = vertices[used][0]  # no say in the bounding box; merged below
   vertices = normalize_vertices_scale(center_vertices(vertices))
-  faces = polygons.reindex_faces(faces, new_index)
   vertices, faces, _ = quantize_process_mesh(
       vertices, faces, quantization_bits=quantization_bits)
   return {'vertices': vertices, 'faces': sequences.flatten_faces(faces)}
@@ -109,10 +109,13 @@ def canonical_mesh(vertices, faces, tris=None):
                      'in different bins')
   if tris is not None:
     tris = new_index[np.asarray(tris, np.int64).reshape(-1, 3)]
-  vertices, new_index = _drop_unused(vertices, merged_faces)
+  used = _used(len(vertices), merged_faces)
+  new_index = np.where(used, np.cumsum(used) - 1, -1)
   if tris is not None:
     tris = _whole_triangles(new_index[tris])
-  return vertices, polygons.reindex_faces(merged_faces, new_index), tris
+  if not used.all():
+    merged_faces = polygons.reindex_faces(merged_faces, new_index)
+  return vertices[used], merged_faces, tris
 
 
 def _check_indices(num_vertices, faces):
@@ -137,11 +140,11 @@ def _merge_and_sort(vertices):
   return ordered[is_new], new_index
 
 
-def _drop_unused(vertices, faces):
-  """The vertices that faces use, in order, and the new index of each vertex, -1 if dropped."""
-  used = np.zeros(len(vertices), bool)
-  used[_check_indices(len(vertices), faces)] = True
-  return vertices[used], np.where(used, np.cumsum(used) - 1, -1)
+def _used(num_vertices, faces):
+  """bool [V]: whether a face has the vertex as a corner. Errors as `_check_indices`."""
+  used = np.zeros(num_vertices, bool)
+  used[_check_indices(num_vertices, faces)] = True
+  return used
 
 
 def _whole_triangles(tris):
