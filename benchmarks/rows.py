@@ -1,7 +1,7 @@
 """What is measured, beside the figures of the reference implementation and what was aimed for."""
 from typing import Callable, NamedTuple, Optional
 
-from . import decoding, meshes, training
+from . import decoding, feeding, meshes, training
 
 
 class Row(NamedTuple):
@@ -50,6 +50,9 @@ ROWS = (
         'step', lambda: decoding.face_tokens(8, 400, 60), 'u', 61, 1.8),
     Row('file-to-tokens', 'file to tokens, a mesh of 173 vertices', meshes.file_to_tokens, 'u',
         3.9, 0.35),
+    Row('real-tokens', 'positions of training batches that hold a real token, varied lengths',
+        feeding.real_share, '%'),
+    Row('waiting', 'time that training waits for such batches', feeding.waiting, '%'),
     Row('memory', 'peak memory of the toy training process', training.memory, 'MB', 840, 600),
     Row('start', 'process start to first finished training step', training.start, 's', 24, 8),
     Row('toy-run', 'whole toy run: 5000 steps and samples of 4 meshes every 500',

@@ -23,8 +23,13 @@ class CheckpointError(ValueError):
 
 
 def build_models(config):
-  """The VertexModel and FaceModel of a RunConfig."""
-  return VertexModel(**_arguments(config.vertex_model)), FaceModel(**_arguments(config.face_model))
+  """The models that a RunConfig trains: {'vertex': VertexModel, 'face': FaceModel}, or one."""
+  models = {}
+  if 'vertex' in config.training.parts:
+    models['vertex'] = VertexModel(**_arguments(config.vertex_model))
+  if 'face' in config.training.parts:
+    models['face'] = FaceModel(**_arguments(config.face_model))
+  return models
 
 
 class RunFolder:
@@ -36,6 +41,7 @@ class RunFolder:
     self.checkpoints = os.path.join(path, 'checkpoints')
     self.summaries = os.path.join(path, 'summaries')
     self.samples = os.path.join(path, 'samples')
+    self.validation = os.path.join(path, 'validation.jsonl')
 
   def read_config(self):
     """The RunConfig of the run.
@@ -81,6 +87,42 @@ class RunFolder:
     """The prefix that `tf.train.Saver.save` extends by the step."""
     os.makedirs(self.checkpoints, exist_ok=True)
     return os.path.join(self.checkpoints, 'model')
+
+
+def open_trained(run_path, face_run_path=None):
+  """Both models of a run, or the vertex model of one and the face model of another.
+
+  Args:
+    run_path: the run folder.
+    face_run_path: that of the face model; None: the same.
+
+  Returns:
+    RunConfig of both models, {part: prefix of the checkpoint it is in}.
+
+  Raises:
+    FileNotFoundError: a folder is no run or has no checkpoint.
+    ValueError: a model is missing, or they do not go together.
+  """
+  folder = RunFolder(run_path)
+  config, prefix = folder.read_config(), folder.require_checkpoint()
+  if 'vertex' not in config.training.parts:
+    raise ValueError('{} holds a face model alone: give the run of a vertex model as --run_path, '
+                     'and this one as --face_run_path'.format(run_path))
+  if face_run_path is None:
+    if 'face' not in config.training.parts:
+      raise ValueError('{} holds a vertex model alone: give the run of a face model as '
+                       '--face_run_path'.format(run_path))
+    return config, {'vertex': prefix, 'face': prefix}
+  face_folder = RunFolder(face_run_path)
+  face_config, face_prefix = face_folder.read_config(), face_folder.require_checkpoint()
+  if 'face' not in face_config.training.parts:
+    raise ValueError('{} holds a vertex model alone'.format(face_run_path))
+  if face_config.face_model.class_conditional and config.classes != face_config.classes:
+    raise ValueError('{} and {} were trained on other classes'.format(run_path, face_run_path))
+  config = dataclasses.replace(
+      config, face_model=face_config.face_model,
+      training=dataclasses.replace(config.training, model='both'))
+  return config, {'vertex': prefix, 'face': face_prefix}
 
 
 def checkpoint_step(prefix):

@@ -12,6 +12,7 @@ from . import tokens
 
 CONDITIONS = ('none', 'class')
 LEARNING_RATE_DECAYS = ('none', 'cosine')
+TRAINED_MODELS = ('both', 'vertex', 'face')
 LOSS_SCALINGS = ('dynamic', 'fixed')
 COMPILE_MODES = ('auto', 'on', 'off')
 
@@ -112,11 +113,19 @@ class TrainingConfig:
   toy run ends near 0.02, with 0.99 far lower. At a constant learning rate its losses, once below
   0.01, jump up to 100 at times; decaying to 0 it ends low. The loss scale acts where the precision
   asks for it (hw/precision.py).
+
+  A step has `batch_size` meshes, or, if `tokens_per_batch` is not 0, as many of like length as have
+  so many tokens. `gradient_clip_norm` limits the norm of the gradients of each model; 0 does not.
+  `eval_steps` acts where there are validation meshes.
   """
   training_steps: int = 5000
+  model: str = 'both'
   batch_size: int = 4
+  tokens_per_batch: int = 0
   learning_rate: float = 5e-4
   learning_rate_decay: str = 'cosine'
+  warmup_steps: int = 0
+  gradient_clip_norm: float = 0.
   adam_beta1: float = 0.9
   adam_beta2: float = 0.99
   adam_epsilon: float = 1e-8
@@ -128,14 +137,20 @@ class TrainingConfig:
   log_steps: int = 10
   checkpoint_steps: int = 1000
   keep_checkpoints: int = 5
+  eval_steps: int = 500
   sample_steps: int = 500
   num_samples: int = 4
 
   def __post_init__(self):
     _require_positive(self, 'training_steps', 'batch_size', 'loss_scale_growth_steps', 'log_steps',
-                      'checkpoint_steps', 'keep_checkpoints', 'sample_steps')
-    if self.num_samples < 0:
-      raise ValueError('num_samples must be at least 0, not {}'.format(self.num_samples))
+                      'checkpoint_steps', 'keep_checkpoints', 'sample_steps', 'eval_steps')
+    for name in ('num_samples', 'tokens_per_batch', 'warmup_steps'):
+      if getattr(self, name) < 0:
+        raise ValueError('{} must be at least 0, not {}'.format(name, getattr(self, name)))
+    _require_one_of(self, 'model', TRAINED_MODELS)
+    if not 0 <= self.gradient_clip_norm < math.inf:
+      raise ValueError('gradient_clip_norm must be a number of at least 0 (0: no clipping), not {}'
+                       .format(self.gradient_clip_norm))
     if not 0 < self.learning_rate < math.inf:
       raise ValueError('learning_rate must be a positive number, not {}'.format(
           self.learning_rate))
@@ -151,6 +166,12 @@ class TrainingConfig:
     if not 0 <= self.seed <= MAX_TRAINING_SEED:
       raise ValueError('seed must lie between 0 and {}, not {}'.format(
           MAX_TRAINING_SEED, self.seed))
+
+
+  @property
+  def parts(self):
+    """Which of 'vertex' and 'face' are trained."""
+    return ('vertex', 'face') if self.model == 'both' else (self.model,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +229,11 @@ PRETRAINED_FACE_ENCODER = dataclasses.replace(
     PRETRAINED_VERTEX_DECODER, num_layers=10, dropout_rate=0.2)
 PRETRAINED_FACE_DECODER = dataclasses.replace(PRETRAINED_FACE_ENCODER, num_layers=14)
 
+PAPER_TRAINING = TrainingConfig(
+    training_steps=1000000, learning_rate=3e-4, warmup_steps=5000, gradient_clip_norm=1.,
+    random_shift=True, eval_steps=5000, checkpoint_steps=5000,
+    sample_steps=20000)
+
 PRESETS = {
     'toy': RunConfig(
         vertex_model=VertexModelConfig(
@@ -216,13 +242,19 @@ PRESETS = {
         face_model=FaceModelConfig(
             encoder_config=TOY_TRANSFORMER, decoder_config=TOY_TRANSFORMER,
             class_conditional=False, max_seq_length=500)),
+    # The release's default sizes; limits and optimisation of the paper (section 4, appendix E).
+    'paper': RunConfig(
+        vertex_model=VertexModelConfig(class_conditional=True, max_num_input_verts=800),
+        face_model=FaceModelConfig(class_conditional=False, max_seq_length=2800),
+        training=PAPER_TRAINING),
     'pretrained': RunConfig(
         vertex_model=VertexModelConfig(
             decoder_config=PRETRAINED_VERTEX_DECODER, class_conditional=True,
             max_num_input_verts=5000),
         face_model=FaceModelConfig(
             encoder_config=PRETRAINED_FACE_ENCODER, decoder_config=PRETRAINED_FACE_DECODER,
-            class_conditional=False, max_seq_length=8000)),
+            class_conditional=False, max_seq_length=8000),
+        training=PAPER_TRAINING),
 }
 
 

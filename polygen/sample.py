@@ -18,7 +18,7 @@ SAMPLING_FLAGS = ('temperature', 'top_k', 'top_p')
 
 
 def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, machine=None,
-           max_tries=1, compile_mode='auto', given=None):
+           max_tries=1, compile_mode='auto', given=None, face_run_path=None):
   """Draws meshes from the last checkpoint of a run.
 
   Args:
@@ -33,23 +33,22 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
       more time than it takes.
     given: data.GivenVertices that every sample has; of data.whole_vertices its faces alone are
       drawn, of data.lowest_vertices the other vertices, too.
+    face_run_path: the run folder of the face model, if it is another.
 
   Yields:
     sampling.Sample as they come; those drawn more than once come later.
 
   Raises (when the first sample is asked for):
-    FileNotFoundError: the folder is no run or has no checkpoint.
+    FileNotFoundError: a folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
-    ValueError: this machine cannot compile loops, an unknown compile_mode, or no room for the given
-      vertices.
+    ValueError: a model is missing, this machine cannot compile loops, an unknown compile_mode, or no
+      room for the given vertices.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
   from .layers.matmul import matmul_operands
   machine = machine or hw.choose_machine()
-  folder = checkpoint.RunFolder(run_path)
-  run_config = folder.read_config()
-  prefix = folder.require_checkpoint()
+  run_config, prefixes = checkpoint.open_trained(run_path, face_run_path)
   shards = max(1, min(machine.num_shards, sampling.MAX_SHARDS, num_samples))
   drawing = sampling_config or run_config.sampling
   if drawing.top_k == 1:
@@ -58,13 +57,14 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
       machine.precision.matmul_type, machine.precision.native):
     models = checkpoint.build_models(run_config)
     sampler = sampling.Sampler(
-        models, min(-(-num_samples // shards), sampling.MAX_BATCH_SIZE),
+        models.values(), min(-(-num_samples // shards), sampling.MAX_BATCH_SIZE),
         drawing, run_config.training.random_shift,
         machine.static_shapes, sampling.compiles(compile_mode, machine, num_samples, run_config),
         given)
   # Not as a context: between two samples it would be the default session of the caller.
   with contextlib.closing(tf.Session(graph=graph, config=machine.session_config())) as session:
-    checkpoint.restore_models(session, models, prefix)
+    for part, model in models.items():
+      checkpoint.restore_models(session, [model], prefixes[part])
     class_ids = None if class_id is None else [class_id] * num_samples
     yield from sampler.sample(session, num_samples, seed, class_ids, max_tries, shards)
 
@@ -159,6 +159,8 @@ def build_parser():
   parser = cli.ArgumentParser('polygen.sample', __doc__)
   parser.add_argument('--run_path', metavar='DIR', default='output',
                       help='the run folder that polygen.train wrote')
+  parser.add_argument('--face_run_path', metavar='DIR',
+                      help='the run folder of the face model, if it was trained alone')
   parser.add_argument('--num_samples', type=cli.positive_int, metavar='N', default=8,
                       help='meshes to draw')
   parser.add_argument('--class_label', metavar='CLASS',
@@ -203,9 +205,7 @@ def main(argv=None):
   args = build_parser().parse_args(argv)
   with cli.user_errors():
     from . import checkpoint, hw, sample_files, sampling
-    folder = checkpoint.RunFolder(args.run_path)
-    run_config = folder.read_config()
-    folder.require_checkpoint()
+    run_config, _ = checkpoint.open_trained(args.run_path, args.face_run_path)
     machine = hw.choose_machine(args.device, args.precision_mode,
                                 run_config.npu_options + tuple(args.npu_option))
     class_id = find_class(args.class_label, run_config.classes)
@@ -222,7 +222,7 @@ def main(argv=None):
     files = sample_files.SampleFiles(out, seed, run_config.classes, args.format)
   print('{}\nSeed: {}'.format(machine.description, seed), flush=True)
   samples = sample(args.run_path, args.num_samples, sampling_config, class_id, seed, machine,
-                   args.max_tries, args.compile, given)
+                   args.max_tries, args.compile, given, args.face_run_path)
   with cli.user_errors(checkpoint.CheckpointError, OSError):
     with files, contextlib.closing(samples):
       drawn = write_all(samples, files, args.num_samples)

@@ -1,11 +1,14 @@
-"""Trains both models on a folder of meshes.
+"""Trains both models on a folder of meshes, or on one that polygen.prepare has written.
 
 Without flags: the four meshes of the project, 5000 steps, everything in ./output. An output folder
 that holds a run is continued from its last checkpoint.
 """
+import json
 import os
 import time
 from typing import NamedTuple, Optional
+
+import numpy as np
 
 from . import cli
 from . import config as config_lib
@@ -15,18 +18,26 @@ from .training.flags import add_config_flags, config_from_args
 MAX_FLAT_CLASSES = 55
 
 
+# Tokens per step on a prepared folder, if neither these nor meshes per step are asked for.
+TOKENS_PER_BATCH = 8192
+
+MODEL_NAMES = {'both': 'both models', 'vertex': 'the vertex model', 'face': 'the face model'}
+
+
 class TrainingResult(NamedTuple):
   """What a run ends with.
 
   Attributes:
     step: the last step.
-    evaluation: training.evaluation.Evaluation of all meshes after the last update.
-    batch_size: meshes per step.
+    evaluation: training.evaluation.Evaluation after the last update, of the validation meshes if
+      there are any, else of all.
+    batch_size: meshes that the losses of the closing lines belong to.
     step_time: mean seconds per step, without the first one, sampling and saving.
     total_time: seconds of the whole run.
     num_samples, num_completed: of the last samples.
     output_path: the run folder.
     skipped_updates: left out by loss scaling; None where it does not act.
+    is_validation: what the evaluation is of.
   """
   step: int
   evaluation: tuple
@@ -37,27 +48,29 @@ class TrainingResult(NamedTuple):
   num_completed: int
   output_path: str
   skipped_updates: Optional[int] = None
+  is_validation: bool = False
 
   def table(self):
     """The closing lines. Scripts take the third field of the losses and the second of the times."""
+    from .training.losses import LOSS_NAMES
     losses = self.evaluation.per_batch(self.batch_size)
-    bits = self.evaluation.bits_per_vertex()
-    lines = [
-        'After step {}, evaluated on {} meshes, per {} of them:'.format(
-            self.step, self.evaluation.num_meshes, self.batch_size),
-        'Loss (vertices) {:.6g}'.format(losses.vertices),
-        'Loss (faces) {:.6g}'.format(losses.faces),
-        'Bits per vertex: {:.4g} (vertices), {:.4g} (faces)'.format(bits.vertices, bits.faces),
+    lines = ['After step {}, evaluated on {} {}meshes, per {} of them:'.format(
+        self.step, self.evaluation.num_meshes, 'validation ' if self.is_validation else '',
+        self.batch_size)]
+    lines += ['Loss ({}) {:.6g}'.format(LOSS_NAMES[part], loss) for part, loss in losses.items()]
+    lines += [
+        'Bits per vertex: ' + self.evaluation.bits_line(),
         'StepTime: {:.4g}'.format(self.step_time),
-        'TimetoTrain: {:.4g}'.format(self.total_time),
-        'Samples completed: {} of {}'.format(self.num_completed, self.num_samples),
-        'Run folder: {}'.format(self.output_path)]
+        'TimetoTrain: {:.4g}'.format(self.total_time)]
+    if self.num_samples:
+      lines.append('Samples completed: {} of {}'.format(self.num_completed, self.num_samples))
+    lines.append('Run folder: {}'.format(self.output_path))
     if self.skipped_updates is not None:
       lines.insert(-1, 'Skipped updates: {}'.format(self.skipped_updates))
     return '\n'.join(lines)
 
 
-def train(run, mesh_set, machine, start_time=None):
+def train(run, mesh_set, machine, start_time=None, validation=None):
   """Trains an open run until its training_steps, from its last checkpoint if it has one.
 
   Args:
@@ -65,6 +78,8 @@ def train(run, mesh_set, machine, start_time=None):
     mesh_set: data.MeshSet, of the classes of the run.
     machine: hw.Machine.
     start_time: time.time() at which the run began; now by default.
+    validation: data.MeshSet that is evaluated every eval_steps and at the end; None or an empty one:
+      all of mesh_set is, at the end.
 
   Returns:
     TrainingResult.
@@ -79,10 +94,10 @@ def train(run, mesh_set, machine, start_time=None):
       machine.precision.matmul_type, machine.precision.native), tf.Session(
           config=machine.session_config()) as session:
     tf.set_random_seed(run.config.training.seed)
-    return _train(session, run, mesh_set, machine, start_time)
+    return _train(session, run, mesh_set, validation, machine, start_time)
 
 
-def _train(session, run, mesh_set, machine, start_time):
+def _train(session, run, mesh_set, validation, machine, start_time):
   import tensorflow.compat.v1 as tf
   from . import checkpoint
   from .training import evaluation, inputs, loop, step, summaries
@@ -91,9 +106,10 @@ def _train(session, run, mesh_set, machine, start_time):
       inputs.training_batches(run, mesh_set, machine.static_shapes))
   models = checkpoint.build_models(run.config)
   training = step.training_step(models, iterator.get_next(), config, machine)
+  is_validation = bool(validation and len(validation.meshes))
+  evaluated = validation if is_validation else mesh_set
   evaluate = evaluation.Evaluator(
-      models, mesh_set, inputs.evaluation_shape(run, mesh_set, machine.static_shapes),
-      run.config.vertex_model.quantization_bits)
+      models, evaluated, *inputs.evaluation_batches(run, evaluated, machine.static_shapes))
   saver = tf.train.Saver(max_to_keep=config.keep_checkpoints, save_relative_paths=True)
   saver.recover_last_checkpoints(run.folder.checkpoint_prefixes())
   samples = _SampleWriter(run, models, mesh_set, machine.static_shapes)
@@ -110,11 +126,14 @@ def _train(session, run, mesh_set, machine, start_time):
     try:
       looped = training._replace(train=machine.looped(session, training.train))
       log = _StepLog(progress, writer, config.log_steps, machine.precision.scale_loss)
-      step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write, [
-          loop.Hook(config.checkpoint_steps, save),
-          loop.Hook(config.sample_steps,
-                    lambda number: samples.draw(session, number, progress.write))],
-          machine.steps_per_run)
+      curve = _Curve(run.folder, writer, start_time, progress.write)
+      hooks = [loop.Hook(config.checkpoint_steps, save),
+               loop.Hook(config.sample_steps,
+                         lambda number: samples.draw(session, number, progress.write))]
+      if is_validation:
+        hooks.append(loop.Hook(config.eval_steps, lambda number: curve.add(number, evaluate(session))))
+      step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write,
+                             hooks, machine.steps_per_run)
     except KeyboardInterrupt:
       done = session.run(training.global_step)
       if done > run.start_step:
@@ -124,9 +143,11 @@ def _train(session, run, mesh_set, machine, start_time):
     finally:
       writer.close()
   return TrainingResult(
-      config.training_steps, evaluate(session), config.batch_size, step_time,
-      time.time() - start_time, config.num_samples, samples.num_completed, run.folder.path,
-      session.run(training.skipped_updates) if machine.precision.scale_loss else None)
+      config.training_steps, curve.last or evaluate(session),
+      1 if config.tokens_per_batch else config.batch_size, step_time,
+      time.time() - start_time, samples.num_samples, samples.num_completed, run.folder.path,
+      session.run(training.skipped_updates) if machine.precision.scale_loss else None,
+      is_validation)
 
 
 class _StepLog:
@@ -139,8 +160,11 @@ class _StepLog:
   def write(self, number, done, result):
     """Takes the loop.StepResult of step `number`, the last of `done` steps."""
     from .training import loop
-    values = {'Loss (vertices)': result.losses.vertices, 'Loss (faces)': result.losses.faces}
-    scalars = {'loss/vertices': result.losses.vertices, 'loss/faces': result.losses.faces}
+    from .training.losses import LOSS_NAMES
+    values, scalars = {}, {}
+    for part, loss in result.losses.items():
+      values['Loss ({})'.format(LOSS_NAMES[part])] = loss
+      scalars['loss/' + LOSS_NAMES[part]] = loss
     if self._with_skipped:
       values['Skipped updates'] = scalars['skipped_updates'] = result.skipped_updates
     self._progress.advance(values, done)
@@ -148,16 +172,48 @@ class _StepLog:
       self._writer.write(number, scalars)
 
 
+class _Curve:
+  """Shows the validation losses, and keeps them in <run>/validation.jsonl and for TensorBoard.
+
+  Attributes:
+    last: the last Evaluation, or None.
+  """
+
+  def __init__(self, folder, writer, start_time, write_line):
+    self._folder, self._writer, self._start_time = folder, writer, start_time
+    self._write_line = write_line
+    self.last = None
+
+  def add(self, step, found):
+    """Takes the Evaluation after a step."""
+    from .training.losses import LOSS_NAMES
+    bits = {LOSS_NAMES[part]: value for part, value in found.bits_per_vertex().items()}
+    self._write_line('Step {}: {} validation meshes, bits per vertex: {}'.format(
+        step, found.num_meshes, found.bits_line()))
+    self._writer.write(step, {'validation/bits_per_vertex/' + name: value
+                              for name, value in bits.items()})
+    with open(self._folder.validation, 'a', encoding='utf-8') as file:
+      file.write(json.dumps({'step': step, 'seconds': round(time.time() - self._start_time, 1),
+                             'bits_per_vertex': bits}) + '\n')
+    self.last = found
+
+
 class _SampleWriter:
-  """Draws meshes during training into <run>/samples/step_<step>, with a picture."""
+  """Draws meshes during training into <run>/samples/step_<step>, with a picture.
+
+  Attributes:
+    num_samples: drawn each time; 0 where one model is trained alone.
+    num_completed: of the last ones.
+  """
 
   def __init__(self, run, models, mesh_set, static_shapes):
     from . import sampling
     self._run, self._mesh_set = run, mesh_set
     config = run.config.training
+    self.num_samples = config.num_samples if len(models) > 1 else 0
     self._sampler = sampling.Sampler(
-        models, min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
-        config.random_shift, static_shapes) if config.num_samples else None
+        models.values(), min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
+        config.random_shift, static_shapes) if self.num_samples else None
     self.num_completed = 0
 
   def draw(self, session, step, write_line):
@@ -178,6 +234,57 @@ class _SampleWriter:
     sample_files.write_picture_if_possible(
         samples, checkpoint.unused_path(folder + '.png'), write_line, self.num_completed,
         len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
+
+
+def open_if_prepared(data_path):
+  """The data.PreparedSet of a folder that polygen.prepare has written; None for another."""
+  from . import data
+  return data.open_prepared(data_path) if data_path and data.is_prepared(data_path) else None
+
+
+def settings_for(prepared, preset):
+  """{dotted field: value} that prepared meshes need beside a preset; nothing for None."""
+  if prepared is None:
+    return {}
+  preset, (train_meshes, validation) = config_lib.PRESETS[preset], prepared[:2]
+  lengths = np.concatenate([train_meshes.lengths, validation.lengths, [[1, 1]]])
+  bits = prepared.settings.quantization_bits
+  return {
+      'vertex_model.quantization_bits': bits, 'face_model.quantization_bits': bits,
+      'vertex_model.max_num_input_verts': max(
+          preset.vertex_model.max_num_input_verts, int(lengths[:, 0].max())),
+      'face_model.max_seq_length': max(
+          preset.face_model.max_seq_length, int(lengths[:, 1].max()))}
+
+
+def with_token_budget(run_config, mesh_set):
+  """The RunConfig with TOKENS_PER_BATCH, or as many as the longest mesh has."""
+  from . import data
+  longest = data.num_tokens(mesh_set.lengths, run_config.training.parts).max()
+  return config_lib.replace_fields(run_config, {
+      'training.tokens_per_batch': max(TOKENS_PER_BATCH, int(longest))})
+
+
+def load_meshes(data_path, prepared, run_config):
+  """The data.MeshSet of a folder, or the training meshes of a prepared one.
+
+  Raises:
+    ValueError: a mesh is broken or larger than the limits, or other bits were prepared.
+    OSError: the folder cannot be read.
+  """
+  from . import data
+  bits = run_config.vertex_model.quantization_bits
+  limits = run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length
+  if prepared is None:
+    return data.load_mesh_set(data_path, bits, *limits)
+  if prepared.settings.quantization_bits != bits:
+    raise ValueError('{} was prepared with quantization_bits {}, not {}'.format(
+        data_path, prepared.settings.quantization_bits, bits))
+  for mesh_set in prepared[:2]:
+    if len(mesh_set.meshes):
+      data.check_limits(mesh_set, *limits)
+  data.check_limits(prepared.train)
+  return prepared.train
 
 
 def with_classes(run_config, mesh_set, condition_given):
@@ -207,8 +314,9 @@ def build_parser():
   """The command's flags."""
   parser = cli.ArgumentParser('polygen.train', __doc__)
   parser.add_argument('--data_path', '--datapath', metavar='DIR',
-                      help='folder of OBJ files (each a class) or of subfolders (each a class), or '
-                      'the parent of meshes/; without it the four meshes of the project')
+                      help='folder of mesh files (each a class) or of subfolders (each a class), or '
+                      'the parent of meshes/, or what polygen.prepare has written; without it the '
+                      'four meshes of the project')
   parser.add_argument('--output_path', metavar='DIR', default='output', help='the run folder')
   add_config_flags(parser)
   cli.add_machine_flags(parser)
@@ -221,28 +329,35 @@ def main(argv=None):
   args = build_parser().parse_args(argv)
   with cli.user_errors():
     from . import checkpoint, data, hw
-    run_config = config_from_args(args)
-    mesh_set = data.load_mesh_set(
-        args.data_path, run_config.vertex_model.quantization_bits,
-        run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length)
+    prepared = open_if_prepared(args.data_path)
+    run_config = config_from_args(args, settings_for(prepared, args.preset))
+    mesh_set = load_meshes(args.data_path, prepared, run_config)
     run_config = config_lib.replace_fields(
         with_classes(run_config, mesh_set, args.condition == 'class'),
         {'data_digest': mesh_set.digest,
          'npu_options': run_config.npu_options + tuple(args.npu_option)})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
+    if prepared and not machine.static_shapes and (
+        args.batch_size, args.tokens_per_batch, args.config) == (None, None, None):
+      run_config = with_token_budget(run_config, mesh_set)
+    if machine.static_shapes and run_config.training.tokens_per_batch:
+      raise ValueError('batches of tokens_per_batch have varying shapes, which this device cannot '
+                       'take: give --tokens_per_batch 0 and a --batch_size')
+    from .training import inputs
     from .training.continuing import open_run
+    inputs.picks_of_steps(run_config.training, mesh_set)  # raises if a mesh is beyond the budget
     run = open_run(run_config, args.output_path, machine.steps_per_run)
   if run.is_finished:
     print('{} holds a finished run of {} steps; --training_steps {} extends it, another '
           '--output_path starts a new one'.format(
               args.output_path, run.start_step, 2 * run.start_step))
     return None
-  print('{}\nTraining on {} meshes{}, run folder {}'.format(
-      machine.description, len(mesh_set.meshes),
+  print('{}\nTraining {} on {} meshes{}, run folder {}'.format(
+      machine.description, MODEL_NAMES[run_config.training.model], len(mesh_set.meshes),
       ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
       args.output_path), flush=True)
   with cli.user_errors(checkpoint.CheckpointError, OSError):
-    result = train(run, mesh_set, machine, start_time)
+    result = train(run, mesh_set, machine, start_time, prepared and prepared.validation)
   print(result.table())
   return result
 

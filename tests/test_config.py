@@ -74,7 +74,7 @@ def test_json_round_trip(run_config):
 
 def test_files_round_trip(tmp_path):
   path = str(tmp_path / 'config.json')
-  assert len(config.PRESETS) == 2
+  assert len(config.PRESETS) == 3
   for preset in config.PRESETS.values():
     run_config = dataclasses.replace(preset, classes=('würfel', 'a b'))
     config.write_json(run_config, path)
@@ -197,6 +197,12 @@ def test_presets():
   assert (decoder.num_layers, decoder.hidden_size, decoder.dropout_rate) == (24, 512, 0.4)
   assert pretrained.vertex_model.num_classes == 55
   assert pretrained.face_model.encoder_config.num_layers == 10
+  paper = config.PRESETS['paper']
+  assert paper.training == pretrained.training
+  assert (paper.training.learning_rate, paper.training.warmup_steps) == (3e-4, 5000)
+  for path in flags.TRANSFORMERS:
+    assert config.get_field(paper, path) == config.TransformerConfig()
+  assert (paper.vertex_model.max_num_input_verts, paper.face_model.max_seq_length) == (800, 2800)
 
 
 def test_a_dict_will_do_for_a_transformer_config():
@@ -221,7 +227,7 @@ def test_without_flags_it_is_the_toy_preset():
 
 @pytest.mark.parametrize('flag', flags.CONFIG_FLAGS, ids=lambda flag: flag.name)
 def test_every_flag_sets_its_fields_and_no_other(flag):
-  value = {'loss_scaling': 'fixed', 'loss_scale': 2.}.get(
+  value = {'loss_scaling': 'fixed', 'loss_scale': 2., 'model': 'face'}.get(
       flag.name, {int: 8, float: 0.25, str: 'none'}[flag.type])
   toy, found = config.PRESETS['toy'], config_of('--' + flag.name.replace('_', '-'), value)
   changed = [line.split(':')[0] for line in config.differences(toy, found)]

@@ -77,7 +77,7 @@ def call_and_sample():
   vertex_model = model_cases.vertex_model(decoder_config=model_cases.SHALLOW)
   face_model = model_cases.face_model(decoder_config=model_cases.SHALLOW)
   examples = {'vertex': model_cases.vertex_batch(2, 3), 'face': model_cases.face_batch(2, 3, 5)}
-  batch_losses((vertex_model, face_model), examples)
+  batch_losses({'vertex': vertex_model, 'face': face_model}, examples)
   vertices = vertex_model.sample(2, top_p=0.9, only_return_complete=False)
   face_model.sample(dict(vertices, class_label=[0, 1]), top_p=0.9, only_return_complete=False)
 

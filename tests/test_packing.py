@@ -100,8 +100,8 @@ def models(request):
   arguments = {'class_conditional': request.param, 'num_classes': 3, 'quantization_bits': 4}
   decoder = DEEP if request.param else SHALLOW
   with tf.Graph().as_default():
-    yield (VertexModel(decoder, max_num_input_verts=tiny.MAX_VERTICES, **arguments),
-           FaceModel(SHALLOW, decoder, max_seq_length=tiny.MAX_FACE_TOKENS, **arguments))
+    yield {'vertex': VertexModel(decoder, max_num_input_verts=tiny.MAX_VERTICES, **arguments),
+           'face': FaceModel(SHALLOW, decoder, max_seq_length=tiny.MAX_FACE_TOKENS, **arguments)}
 
 
 def test_packing_changes_neither_losses_nor_gradients(models, tiny_meshes):
@@ -113,10 +113,10 @@ def test_packing_changes_neither_losses_nor_gradients(models, tiny_meshes):
       data.make_packed_batch(mesh_set.meshes, mesh_set.labels, picks, 1, quantization_bits=4)]
   assert batches[1]['vertex']['packed_segments'].max() > 1
   assert batches[1]['face']['packed_segments'].max() > 1
-  losses = [batch_losses(models, batch) for batch in batches]
-  variables = [variable for model in models for variable in model.variables]
+  losses = [list(batch_losses(models, batch).values()) for batch in batches]
+  variables = [variable for model in models.values() for variable in model.variables]
   gradients = [[tf.convert_to_tensor(gradient)
-                for gradient in tf.gradients(loss.vertices + loss.faces, variables)]
+                for gradient in tf.gradients(tf.add_n(loss), variables)]
                for loss in losses]
   with randomise.randomised_session(variables) as session:
     results = session.run([losses, gradients])
@@ -132,7 +132,8 @@ def test_the_packed_dataset_delivers_the_numpy_batches():
   mesh_set = data.load_mesh_set()
   with tf.Graph().as_default(), tf.Session() as session:
     iterator = tf.data.make_initializable_iterator(data.packed_training_dataset(
-        mesh_set.meshes, mesh_set.labels, 3, 5, 8, seed=7, random_shift=True))
+        mesh_set.meshes, mesh_set.labels, lambda step: data.batch_picks(4, 3, step, 7), 5, 8, seed=7,
+        random_shift=True))
     batch = iterator.get_next()
     session.run(iterator.initializer)
     for step in (5, 6, 7):

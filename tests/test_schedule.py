@@ -33,3 +33,14 @@ def test_none_stays():
 def test_another_name_is_an_error():
   with pytest.raises(ValueError, match='learning_rate_decay.*cosine.*linear'):
     dataclasses.replace(CONFIG, learning_rate_decay='linear')
+
+
+def test_warm_up_rises_to_the_rate_then_the_cosine_falls():
+  warm = dataclasses.replace(CONFIG, warmup_steps=10)
+  found = rates(warm, range(41))
+  np.testing.assert_allclose(found[:10], 0.3 * np.arange(1, 11) / 10, rtol=1e-6)
+  np.testing.assert_allclose(
+      found[10:], 0.15 * (1 + np.cos(np.pi * np.arange(31) / 30)), atol=1e-6)
+  constant = rates(dataclasses.replace(warm, learning_rate_decay='none'), range(41))
+  assert (constant[9:] == np.float32(0.3)).all() and constant[0] == pytest.approx(0.03)
+  assert np.isfinite(rates(dataclasses.replace(CONFIG, warmup_steps=100), [0, 40, 99])).all()

@@ -216,7 +216,7 @@ def test_exit_code_2_and_one_line_on_standard_error(tmp_path):
 
 def mesh_set(num_meshes, flat=True):
   names = tuple('{:03d}'.format(number) for number in range(num_meshes))
-  return data.MeshSet((), np.arange(num_meshes), names, names, flat)
+  return data.MeshSet((), np.arange(num_meshes), names, names, flat, '')
 
 
 def test_many_flat_files_have_no_classes_unless_asked(capsys):

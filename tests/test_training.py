@@ -2,6 +2,7 @@
 import glob
 import math
 import os
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import randomise
 import tiny
 from polygen import checkpoint, config, data, hw, train
 from polygen.layers.matmul import matmul_operands
-from polygen.training import continuing, evaluation, loop, step
-from polygen.training.losses import Losses, batch_losses
+from polygen.training import continuing, evaluation, loop, optimizer, step
+from polygen.training.losses import batch_losses
 
 CPU = hw.choose_machine('cpu', 'float32')
 WITH_NOISE = {'training.random_shift': True, **{
@@ -139,7 +140,7 @@ def test_a_checkpoint_holds_models_slots_and_step(tiny_run):
   with tf.Graph().as_default():
     models = checkpoint.build_models(checkpoint.RunFolder(tiny_run).read_config())
     names = []
-    for model in models:
+    for model in models.values():
       model.build()
       assert len(model.variables) > 10
       names += [variable.op.name for variable in model.variables]
@@ -158,7 +159,8 @@ def test_a_checkpoint_holds_models_slots_and_step(tiny_run):
 
 def test_batch_size_1_and_its_tensorboard_scalars(mesh_set, whole_run):
   path, result = whole_run
-  assert result.evaluation.num_meshes == 3 and np.isfinite(result.evaluation.losses).all()
+  assert result.evaluation.num_meshes == 3
+  assert np.isfinite(list(result.evaluation.losses.values())).all()
   found = scalars(path)
   assert [(number, tag) for number, tag, _ in found] == [
       (number, tag) for number in (1, 3, 6) for tag in ('loss/vertices', 'loss/faces')]
@@ -185,16 +187,22 @@ class Losing:
     self._placeholders = {part: model_cases.placeholders_of(values) for part, values
                           in constant_batch(mesh_set, [0], 1).items()}
     self._losses = batch_losses(models, self._placeholders)
-    # One full batch and a part, or one part: the meshes are 3.
-    self.evaluators = [evaluation.Evaluator(
-        models, mesh_set, data.padded_shape(mesh_set.meshes, size), 4) for size in (2, 5)]
+    # One full batch and a part, or one part: the meshes are 3. Then packed, one or more at a time.
+    self.evaluators = [
+        evaluation.Evaluator(models, mesh_set, data.batch_spec(shape), lambda shape=shape: (
+            data.evaluation_batches(mesh_set.meshes, mesh_set.labels, shape, 4)))
+        for shape in (data.padded_shape(mesh_set.meshes, size) for size in (2, 5))]
+    self.evaluators += [
+        evaluation.Evaluator(models, mesh_set, data.PACKED_SPEC, lambda budget=budget: (
+            data.packed_evaluation_batches(mesh_set, budget, 4))) for budget in (1, 100, 1000)]
     self.session = tf.Session()
-    initialise(self.session, [variable for model in models for variable in model.variables])
+    initialise(self.session, variables_of(models))
 
   def of(self, batch):
-    return np.array(self.session.run(self._losses, {
+    losses = self.session.run(self._losses, {
         placeholder: batch[part][key] for part, keys in self._placeholders.items()
-        for key, placeholder in keys.items()}))
+        for key, placeholder in keys.items()})
+    return np.array([losses['vertex'], losses['face']])
 
 
 @pytest.fixture(scope='module')
@@ -211,6 +219,10 @@ def test_the_loss_is_the_sum_over_the_batch(losing, mesh_set):
   np.testing.assert_allclose(3 * two, thrice, rtol=1e-5)
 
 
+def variables_of(models):
+  return [variable for model in models.values() for variable in model.variables]
+
+
 def initialise(session, variables):
   """Everything, then random values in variables."""
   session.run(tf.global_variables_initializer())
@@ -225,10 +237,10 @@ def test_two_adams_as_published(mesh_set):
   with tf.Graph().as_default(), tf.Session() as session:
     models = checkpoint.build_models(tiny.run_config())
     training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings, CPU)
-    variables = [model.variables for model in models]
-    gradients = [[tf.convert_to_tensor(gradient) for gradient in tf.gradients(loss, own)]
-                 for loss, own in zip(training.losses, variables)]
-    variables, gradients = sum(variables, []), sum(gradients, [])
+    variables = variables_of(models)
+    gradients = [
+        tf.convert_to_tensor(gradient) for part, model in models.items()
+        for gradient in tf.gradients(training.losses[part], model.variables)]
     initialise(session, variables)
     powers = [variable for variable in tf.global_variables() if 'beta' in variable.op.name]
     assert len(variables) > 30 and len(powers) == 4
@@ -256,18 +268,43 @@ def test_an_update_beyond_float16_leaves_both_models_alone(mesh_set):
     models = checkpoint.build_models(tiny.run_config())
     with matmul_operands(machine.precision.matmul_type, machine.precision.native):
       training = step.training_step(models, constant_batch(mesh_set, [0, 1], 2), settings, machine)
-    initialise(session, models[0].variables + models[1].variables)
+    initialise(session, variables_of(models))
     state = [variable for variable in tf.global_variables()
              if not variable.op.name.startswith(('loss_scale', 'global_step'))]
     assert len(state) > 90
     before = session.run(state)
     session.run(training.train)
     losses, skipped = session.run([training.losses, training.skipped_updates])
-    assert np.isfinite(losses).all() and skipped == 1
+    assert np.isfinite(list(losses.values())).all() and skipped == 1
     for variable, old, new in zip(state, before, session.run(state)):
       np.testing.assert_array_equal(old, new, variable.op.name)
     assert session.run(training.global_step) == 1
     assert session.run('loss_scale/scale/Read/ReadVariableOp:0') == 2. ** 59
+
+
+class TwoVariables(NamedTuple):
+  """Stands for a model: two variables of length 2."""
+  name: str
+  variables: list
+
+
+def test_the_gradients_of_each_model_are_clipped_by_their_own_norm():
+  """Without momentum and with a large epsilon Adam moves by about gradient / epsilon."""
+  settings = config.TrainingConfig(
+      adam_beta1=0., adam_beta2=0., adam_epsilon=1e6, gradient_clip_norm=5.)
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = [TwoVariables(name, [
+        tf.get_variable(name + number, [2], initializer=tf.zeros_initializer(), use_resource=True)
+        for number in 'ab']) for name in ('large', 'small')]
+    [a, b], [c, d] = models[0].variables, models[1].variables
+    loss = (tf.reduce_sum(a * [6., 0.]) + tf.reduce_sum(b * [0., 8.])  # gradients of norm 10
+            + tf.reduce_sum(c * [2., 2.]) + tf.reduce_sum(d * [2., -2.]))  # and of norm 4
+    adam = optimizer.ModelsAdam(models, tf.constant(1.), settings)
+    update = adam.apply_gradients(adam.compute_gradients(loss))
+    session.run(tf.global_variables_initializer())
+    session.run(update)
+    moved = [-1e6 * value for value in session.run([a, b, c, d])]
+  np.testing.assert_allclose(moved, [[3, 0], [0, 4], [2, 2], [2, -2]], rtol=1e-4)
 
 
 class NumpyAdam:
@@ -297,16 +334,19 @@ def test_evaluation_counts_every_mesh_once(losing, mesh_set):
   for evaluate in losing.evaluators:
     result = evaluate(losing.session)
     assert (result.num_meshes, result.num_vertices) == (3, 4 + 5 + 6)
-    assert min(result.losses) > 0
-    np.testing.assert_allclose(result.losses, expected, rtol=1e-5)
+    assert list(result.losses) == ['vertex', 'face']
+    np.testing.assert_allclose(list(result.losses.values()), expected, rtol=1e-5)
     assert evaluate(losing.session) == result
 
 
 def test_figures_of_an_evaluation():
-  result = evaluation.Evaluation(Losses(30 * math.log(2), 60 * math.log(2)), 3, 15)
-  assert result.bits_per_vertex() == pytest.approx((2., 4.))
-  assert result.per_batch(4) == pytest.approx((40 * math.log(2), 80 * math.log(2)))
+  result = evaluation.Evaluation(
+      {'vertex': 30 * math.log(2), 'face': 60 * math.log(2)}, 3, 15)
+  assert result.bits_per_vertex() == pytest.approx({'vertex': 2., 'face': 4.})
+  assert result.per_batch(4) == pytest.approx({'vertex': 40 * math.log(2),
+                                               'face': 80 * math.log(2)})
   assert result.per_batch(3) == pytest.approx(result.losses)
+  assert result.bits_line() == '2 (vertices), 4 (faces)'
 
 
 # The loop.
@@ -329,7 +369,8 @@ class Clock:
     self.steps += 1
     self.global_step += self.steps_per_run
     self.now += 10. if self.steps == 1 else 2.
-    return None, (np.float32(self.steps), np.float32(-self.steps)), np.int32(7)
+    losses = {'vertex': np.float32(self.steps), 'face': np.float32(-self.steps)}
+    return None, losses, np.int32(7)
 
 
 def run_loop(monkeypatch, start_step, stop_step, steps_per_run=1):
@@ -349,15 +390,14 @@ def run_loop(monkeypatch, start_step, stop_step, steps_per_run=1):
     reported.append((number, result.losses))
 
   mean = loop.train(
-      clock, step.TrainingStep(Losses(None, None), None, GLOBAL_STEP, None), start_step, stop_step,
-      on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))], steps_per_run)
+      clock, step.TrainingStep({}, None, GLOBAL_STEP, None), start_step, stop_step, on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))], steps_per_run)
   return mean, calls, reported
 
 
 def test_hooks_run_at_their_steps_and_at_the_end(monkeypatch):
   _, calls, reported = run_loop(monkeypatch, 2, 10)
   assert calls == [('a', 3), ('b', 4), ('a', 6), ('b', 8), ('a', 9), ('a', 10), ('b', 10)]
-  assert reported == [(number, Losses(number - 2., 2. - number)) for number in range(3, 11)]
+  assert reported == [(number, {'vertex': number - 2., 'face': 2. - number}) for number in range(3, 11)]
   _, calls, _ = run_loop(monkeypatch, 0, 12)
   assert calls.count(('a', 12)) == calls.count(('b', 12)) == 1
 

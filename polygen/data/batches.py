@@ -16,9 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import tokens
+from . import buckets
 from . import examples
 from . import order
 from . import packing
+
+
+PARTS = ('vertex', 'face')
 
 
 class BatchShape(NamedTuple):
@@ -88,16 +92,21 @@ def make_batch(meshes, labels, picks, shape, seed, quantization_bits=8, random_s
 
 
 def make_packed_batch(meshes, labels, picks, seed, quantization_bits=8, random_shift=False,
-                      shuffle_vertices=True):
+                      shuffle_vertices=True, parts=PARTS):
   """The same examples as `make_batch`, several in a row: see packing.py for the keys.
 
   Returns:
-    {'vertex': dict, 'face': dict} of arrays; the number of rows and their length vary.
+    {'vertex': dict, 'face': dict} of arrays, or one of them; the number of rows and their length
+    vary.
   """
   vertex, face, picked_labels = zip(*_picked_examples(
       meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices))
-  return {'vertex': packing.pack_vertex_examples(vertex, picked_labels),
-          'face': packing.pack_face_examples(face, picked_labels)}
+  packed = {}
+  if 'vertex' in parts:
+    packed['vertex'] = packing.pack_vertex_examples(vertex, picked_labels)
+  if 'face' in parts:
+    packed['face'] = packing.pack_face_examples(face, picked_labels)
+  return packed
 
 
 def _picked_examples(meshes, labels, picks, seed, quantization_bits, random_shift,
@@ -132,6 +141,21 @@ def evaluation_batches(meshes, labels, shape, quantization_bits=8):
     picks = [(0, index) for index in range(start, stop)]
     yield make_batch(meshes, labels, picks, shape, seed=0, quantization_bits=quantization_bits,
                      random_shift=False, shuffle_vertices=False)
+
+
+def packed_evaluation_batches(mesh_set, tokens_per_batch, quantization_bits=8, parts=PARTS):
+  """Yields every mesh once, packed, unshifted and unshuffled, at most so many tokens at a time."""
+  for indices in buckets.in_order(num_tokens(mesh_set.lengths, parts), tokens_per_batch):
+    yield make_packed_batch(mesh_set.meshes, mesh_set.labels, [(0, index) for index in indices],
+                            seed=0, quantization_bits=quantization_bits, shuffle_vertices=False,
+                            parts=parts)
+
+
+def num_tokens(lengths, parts=PARTS):
+  """Tokens of the sequences of each mesh: vertices and face tokens int [n, 2] -> int64 [n]."""
+  vertices, faces = np.asarray(lengths, np.int64).T
+  return (('vertex' in parts) * tokens.vertex_sequence_length(vertices)
+          + ('face' in parts) * faces)
 
 
 def training_batches(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,

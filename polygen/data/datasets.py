@@ -3,7 +3,6 @@ import numpy as np
 
 from . import batches
 from . import examples
-from . import order
 from . import packing
 
 
@@ -68,7 +67,8 @@ def make_face_model_dataset(ds, apply_random_shift=False, shuffle_vertices=True,
 
 
 def training_dataset(meshes, labels, shape, start_step, stop_step, seed, quantization_bits=8,
-                     random_shift=False, shuffle_vertices=True, rank=0, size=1):
+                     random_shift=False, shuffle_vertices=True, rank=0, size=1,
+                     parts=batches.PARTS):
   """`batches.training_batches` as a tf.data.Dataset of static shapes, made ahead of their use."""
   def batch_of(step):
     batch, = batches.training_batches(
@@ -76,19 +76,28 @@ def training_dataset(meshes, labels, shape, start_step, stop_step, seed, quantiz
         shuffle_vertices, rank, size)
     return batch
 
-  return _dataset_of_steps(batch_of, batches.batch_spec(shape), start_step, stop_step)
+  spec = {part: batches.batch_spec(shape)[part] for part in parts}
+  return _dataset_of_steps(batch_of, spec, start_step, stop_step)
 
 
-def packed_training_dataset(meshes, labels, batch_size, start_step, stop_step, seed,
-                            quantization_bits=8, random_shift=False, shuffle_vertices=True, rank=0,
-                            size=1):
-  """The same examples step by step, packed (see packing.py): less padding, shapes that vary."""
+def packed_training_dataset(meshes, labels, picks_of, start_step, stop_step, seed,
+                            quantization_bits=8, random_shift=False, shuffle_vertices=True,
+                            parts=batches.PARTS):
+  """Examples step by step, packed (see packing.py): less padding, shapes that vary.
+
+  Args:
+    meshes, labels: processed meshes and the class of each.
+    picks_of: function step -> list of (epoch, index), as buckets.BucketBatches.
+    start_step, stop_step: the first step, and the one after the last.
+    seed, quantization_bits, random_shift, shuffle_vertices: see batches.make_batch.
+    parts: which of batches.PARTS to make.
+  """
   def batch_of(step):
-    picks = order.batch_picks(len(meshes), batch_size, step, seed, rank, size)
-    return batches.make_packed_batch(
-        meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices)
+    return batches.make_packed_batch(meshes, labels, picks_of(int(step)), seed, quantization_bits,
+                                     random_shift, shuffle_vertices, parts)
 
-  return _dataset_of_steps(batch_of, packing.PACKED_SPEC, start_step, stop_step)
+  spec = {part: packing.PACKED_SPEC[part] for part in parts}
+  return _dataset_of_steps(batch_of, spec, start_step, stop_step)
 
 
 def _dataset_of_steps(batch_of, spec, start_step, stop_step):

@@ -12,7 +12,7 @@ and so are subfolders without OBJ files.
 """
 import hashlib
 import os
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -26,21 +26,30 @@ DIGEST_LENGTH = 16
 
 class MeshSet(NamedTuple):
   """Processed meshes with their classes."""
-  meshes: Tuple[dict, ...]   # {'vertices': int32 [V, 3] bins, 'faces': int32 [F] tokens}
+  meshes: Sequence[dict]     # {'vertices': int32 [V, 3] bins, 'faces': int32 [F] tokens}
   labels: np.ndarray         # int32 [n], positions in `classes`
-  names: Tuple[str, ...]     # paths relative to the folder, with '/', sorted
-  classes: Tuple[str, ...]   # sorted
+  names: Tuple[str, ...]     # paths relative to the folder, with '/', sorted; () if unknown
+  classes: Tuple[str, ...]   # names in the order of their ids
   flat: bool                 # some file lies directly in the folder
+  digest: str                # a short text that differs if any vertex, face or label does
 
   @property
-  def digest(self):
-    """A short text that differs if any vertex, face or label does."""
-    digest = hashlib.sha256(np.asarray(self.labels, np.int32).tobytes())
-    for mesh in self.meshes:
-      for key in ('vertices', 'faces'):
-        array = np.asarray(mesh[key], np.int32)
-        digest.update(np.array(array.shape, np.int32).tobytes() + array.tobytes())
-    return digest.hexdigest()[:DIGEST_LENGTH]
+  def lengths(self):
+    """int64 [n, 2]: numbers of vertices and of face tokens of each mesh."""
+    if hasattr(self.meshes, 'lengths'):
+      return self.meshes.lengths
+    return np.array([(len(mesh['vertices']), len(mesh['faces'])) for mesh in self.meshes],
+                    np.int64).reshape(-1, 2)
+
+
+def digest_of(meshes, labels):
+  """The digest of a MeshSet."""
+  digest = hashlib.sha256(np.asarray(labels, np.int32).tobytes())
+  for mesh in meshes:
+    for key in ('vertices', 'faces'):
+      array = np.asarray(mesh[key], np.int32)
+      digest.update(np.array(array.shape, np.int32).tobytes() + array.tobytes())
+  return digest.hexdigest()[:DIGEST_LENGTH]
 
 
 def find_data(data_path=None):
@@ -102,21 +111,27 @@ def load_mesh_set(data_path=None, quantization_bits=8, max_num_vertices=None,
     meshes = tuple(transforms.load_process_mesh(os.path.join(folder, name), quantization_bits)
                    for name in files)
   names = tuple(files)
-  _check_limit(names, [len(mesh['vertices']) for mesh in meshes],
-               'vertices', 'max_num_vertices', max_num_vertices)
-  _check_limit(names, [len(mesh['faces']) for mesh in meshes],
-               'face tokens', 'max_face_tokens', max_face_tokens)
   classes = tuple(sorted(set(files.values())))
-  labels = np.array([classes.index(files[name]) for name in names], np.int32)
-  return MeshSet(meshes, labels, names, classes, any('/' not in name for name in names))
+  ids = {name: number for number, name in enumerate(classes)}
+  labels = np.array([ids[files[name]] for name in names], np.int32)
+  mesh_set = MeshSet(meshes, labels, names, classes, any('/' not in name for name in names),
+                     digest_of(meshes, labels))
+  check_limits(mesh_set, max_num_vertices, max_face_tokens)
+  return mesh_set
 
 
-def _check_limit(names, counts, unit, limit_name, limit):
-  if limit is None or max(counts) <= limit:
-    return
-  worst = int(np.argmax(counts))
-  raise ValueError(f'{names[worst]}: {counts[worst]} {unit} are more than the limit {limit_name} '
-                   f'= {limit}; raise it with --{limit_name} {counts[worst]}')
+def check_limits(mesh_set, max_num_vertices=None, max_face_tokens=None):
+  """Raises a ValueError if a mesh is larger than the limits, or the set is empty."""
+  if not len(mesh_set.meshes):
+    raise ValueError('there are no meshes to train on')
+  for counts, unit, limit_name, limit in zip(
+      mesh_set.lengths.T, ('vertices', 'face tokens'), ('max_num_vertices', 'max_face_tokens'),
+      (max_num_vertices, max_face_tokens)):
+    if limit is not None and counts.max() > limit:
+      worst = int(counts.argmax())
+      name = mesh_set.names[worst] if mesh_set.names else f'mesh {worst}'
+      raise ValueError(f'{name}: {counts[worst]} {unit} are more than the limit {limit_name} '
+                       f'= {limit}; raise it with --{limit_name} {counts[worst]}')
 
 
 def _mesh_files(folder):

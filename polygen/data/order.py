@@ -37,6 +37,11 @@ def batch_picks(num_examples, batch_size, step, seed, rank=0, size=1):
   return picks
 
 
+def epoch_rng(seed, epoch):
+  """numpy.random.Generator for the order of an epoch: stretch 0 of its Philox sequence."""
+  return _philox(seed, epoch, 0)
+
+
 def example_rng(seed, epoch, index):
   """numpy.random.Generator for the shift and shuffle of one example in one epoch.
 
@@ -50,7 +55,7 @@ def example_rng(seed, epoch, index):
 # differ by one more.
 @functools.lru_cache(maxsize=4)
 def _permutation(num_examples, seed, epoch):
-  return _philox(seed, epoch, 0).permutation(num_examples)
+  return epoch_rng(seed, epoch).permutation(num_examples)
 
 
 def _philox(seed, epoch, stretch):

@@ -36,10 +36,7 @@ def mesh_statistics(vertices, faces):
     MeshStatistics.
   """
   vertices = np.asarray(vertices, np.float64).reshape(-1, 3)
-  faces = [[int(index) for index in face] for face in faces
-           if len(face) >= tokens.MIN_FACE_CORNERS]
-  here = np.array([index for face in faces for index in face], np.int64)
-  following = np.array([index for face in faces for index in face[1:] + face[:1]], np.int64)
+  faces, here, following = _sides(faces)
   edges, uses = _edges(here, following, len(vertices))
   lengths = np.linalg.norm(vertices[edges[0]] - vertices[edges[1]], axis=-1)
   return MeshStatistics(
@@ -52,6 +49,21 @@ def mesh_statistics(vertices, faces):
       num_duplicate_faces=len(faces) - len({_without_side(face) for face in faces}),
       num_unreferenced_vertices=len(vertices) - len(np.unique(here)),
       watertight=len(uses) > 0 and bool((uses == 2).all()))
+
+
+def total_area(vertices, faces):
+  """The sum of the areas of all faces, as `mesh_statistics` measures them; a float."""
+  vertices = np.asarray(vertices, np.float64).reshape(-1, 3)
+  return float(_areas(vertices, *_sides(faces)).sum())
+
+
+def _sides(faces):
+  """Faces of at least three corners, their corners joined [N], and the next corner of each [N]."""
+  faces = [[int(index) for index in face] for face in faces
+           if len(face) >= tokens.MIN_FACE_CORNERS]
+  here = np.array([index for face in faces for index in face], np.int64)
+  following = np.array([index for face in faces for index in face[1:] + face[:1]], np.int64)
+  return faces, here, following
 
 
 def _edges(here, following, num_vertices):

@@ -61,7 +61,7 @@ def _check_same_run(stored, wanted, path):
   """Steps, rhythm and learning rate may change from one session of a run to the next."""
   changes = (config_lib.differences(stored.vertex_model, wanted.vertex_model, 'vertex_model.')
              + config_lib.differences(stored.face_model, wanted.face_model, 'face_model.'))
-  for name in ('seed', 'batch_size', 'random_shift'):
+  for name in ('model', 'seed', 'batch_size', 'tokens_per_batch', 'random_shift'):
     before, after = getattr(stored.training, name), getattr(wanted.training, name)
     if before != after:
       changes.append('training.{}: {} -> {}'.format(name, before, after))

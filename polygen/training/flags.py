@@ -26,8 +26,14 @@ def _transformers(name, kind, text):
 CONFIG_FLAGS = (
     _training('training_steps', int, 'steps in all'),
     _training('batch_size', int, 'meshes per step'),
-    _training('learning_rate', float, 'of Adam, at the start'),
+    _training('tokens_per_batch', int, 'tokens per step, in meshes of like length; 0: batch_size '
+              'meshes'),
+    _training('model', str, 'both, vertex or face: what is trained'),
+    _training('learning_rate', float, 'of Adam, at the start or after warm-up'),
     _training('learning_rate_decay', str, 'none or cosine: to 0 over all steps'),
+    _training('warmup_steps', int, 'steps over which the learning rate rises'),
+    _training('gradient_clip_norm', float, 'the most that the norm of a model\'s gradients may be; '
+              '0: any'),
     _training('loss_scaling', str, 'dynamic or fixed, where the precision scales the loss'),
     _training('loss_scale', float, 'the loss scale, at the start of the run'),
     _training('loss_scale_growth_steps', int, 'good updates in a row before a dynamic one doubles'),
@@ -35,6 +41,7 @@ CONFIG_FLAGS = (
     _training('log_steps', int, 'steps between TensorBoard scalars'),
     _training('checkpoint_steps', int, 'steps between checkpoints; the last step writes one too'),
     _training('keep_checkpoints', int, 'how many of the last checkpoints stay'),
+    _training('eval_steps', int, 'steps between evaluations on validation meshes'),
     _training('sample_steps', int, 'steps between samples; the last step draws some too'),
     _training('num_samples', int, 'meshes drawn each time'),
     _transformers('hidden_size', int, 'of every transformer'),
@@ -69,13 +76,19 @@ def add_config_flags(parser):
         flag.help, config_lib.get_field(toy, flag.fields[0])))
 
 
-def config_from_args(args):
-  """The RunConfig of parsed flags: preset, then --config, then flags. Classes are unknown yet.
+def config_from_args(args, values_for_data=None):
+  """The RunConfig of parsed flags: preset, then what the data needs, then --config, then flags.
+
+  Classes are unknown yet.
+
+  Args:
+    args: parsed flags.
+    values_for_data: {dotted field: value}.
 
   Raises:
     ValueError, OSError: the file or a value is wrong.
   """
-  run_config = config_lib.PRESETS[args.preset]
+  run_config = config_lib.replace_fields(config_lib.PRESETS[args.preset], values_for_data or {})
   if args.config:
     run_config = config_lib.overlay(run_config, config_lib.read_json(args.config), args.config)
   values = {field: getattr(args, flag.name) for flag in CONFIG_FLAGS for field in flag.fields

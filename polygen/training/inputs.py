@@ -1,4 +1,6 @@
 """What a run is fed with: packed batches, or padded ones of one shape where shapes are static."""
+import functools
+
 from .. import data
 
 
@@ -16,17 +18,32 @@ def training_batches(run, mesh_set, static_shapes):
   if static_shapes:
     return data.training_dataset(
         mesh_set.meshes, mesh_set.labels, limits(run.config), *steps, seed=config.seed,
-        quantization_bits=bits, random_shift=config.random_shift)
+        quantization_bits=bits, random_shift=config.random_shift, parts=config.parts)
   return data.packed_training_dataset(
-      mesh_set.meshes, mesh_set.labels, config.batch_size, *steps, seed=config.seed,
-      quantization_bits=bits, random_shift=config.random_shift)
+      mesh_set.meshes, mesh_set.labels, picks_of_steps(config, mesh_set), *steps, seed=config.seed,
+      quantization_bits=bits, random_shift=config.random_shift, parts=config.parts)
 
 
-def evaluation_shape(run, mesh_set, static_shapes):
-  """The BatchShape of evaluation: that of training where shapes are static, else the smallest."""
+def picks_of_steps(config, mesh_set):
+  """The function step -> (epoch, index) of its meshes, of a TrainingConfig."""
+  if config.tokens_per_batch:
+    return data.BucketBatches(data.num_tokens(mesh_set.lengths, config.parts),
+                              config.tokens_per_batch, config.seed)
+  return functools.partial(data.batch_picks, len(mesh_set.meshes), config.batch_size,
+                           seed=config.seed)
+
+
+def evaluation_batches(run, mesh_set, static_shapes):
+  """(spec, function -> batches) for evaluation.Evaluator: every mesh once, in the least memory."""
+  config, bits = run.config.training, run.config.vertex_model.quantization_bits
   if static_shapes:
-    return limits(run.config)
-  return data.padded_shape(mesh_set.meshes, run.config.training.batch_size)
+    shape = limits(run.config)
+    return data.batch_spec(shape), lambda: data.evaluation_batches(
+        mesh_set.meshes, mesh_set.labels, shape, bits)
+  lengths = data.num_tokens(mesh_set.lengths, config.parts)
+  budget = config.tokens_per_batch or config.batch_size * int(lengths.max())
+  return data.PACKED_SPEC, lambda: data.packed_evaluation_batches(
+      mesh_set, budget, bits, config.parts)
 
 
 def limits(run_config):

@@ -1,8 +1,6 @@
 """The training loop: steps, and hooks at regular steps."""
 import time
-from typing import Callable, NamedTuple, Sequence
-
-from .losses import Losses
+from typing import Callable, Dict, NamedTuple, Sequence
 
 
 class Hook(NamedTuple):
@@ -12,8 +10,8 @@ class Hook(NamedTuple):
 
 
 class StepResult(NamedTuple):
-  """Losses of floats before the update; the number of updates left out by loss scaling so far."""
-  losses: Losses
+  """{part: loss} before the update; the number of updates left out by loss scaling so far."""
+  losses: Dict[str, float]
   skipped_updates: int
 
 
@@ -65,7 +63,8 @@ def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] =
     done = 1 if steps_per_run == 1 else int(session.run(step.global_step)) - number
     number += done
     timer.add(seconds, done)
-    on_step(number, done, StepResult(Losses(*map(float, losses)), int(skipped)))
+    on_step(number, done, StepResult(
+        {part: float(loss) for part, loss in losses.items()}, int(skipped)))
     for hook in hooks:
       if is_due(number, done, hook.every) or number >= stop_step:
         hook.function(number)

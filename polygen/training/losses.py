@@ -1,36 +1,29 @@
-"""The loss of both models on one batch."""
-from typing import NamedTuple
+"""The losses of the models on one batch."""
 
-import tensorflow.compat.v1 as tf
+# What each model, or part of a batch, predicts; the name of its loss.
+LOSS_NAMES = {'vertex': 'vertices', 'face': 'faces'}
 
-
+_TOKENS = {'vertex': 'vertices_flat', 'face': 'faces'}
 # Keeps the dropout noise of the two models apart.
-FACE_SEED_OFFSET = [1 << 16, 0]
-
-
-class Losses(NamedTuple):
-  """Sums over the batch in nats, or what belongs to each of the two models."""
-  vertices: tf.Tensor
-  faces: tf.Tensor
+_SEED_OFFSETS = {'vertex': [0, 0], 'face': [1 << 16, 0]}
 
 
 def batch_losses(models, batch, is_training=False, seed=None):
   """Negative log-likelihood of a batch (PolyGen, equations 2 and 5), STOP tokens included.
 
   Args:
-    models: (VertexModel, FaceModel).
-    batch: dict of dicts of tensors, as drawn in data/batches.py.
+    models: {part: model}, of the parts 'vertex' and 'face' or one of them.
+    batch: {part: dict of tensors}, as drawn in data/batches.py.
     is_training: whether dropout acts.
     seed: int32 [2] for dropout, or None.
 
   Returns:
-    Losses of float32 scalars.
+    {part: float32 scalar}, sums over the batch in nats.
   """
-  vertex_model, face_model = models
-  seeds = (None, None) if seed is None else (seed, seed + FACE_SEED_OFFSET)
-  vertices = vertex_model(batch['vertex'], is_training, seeds[0])
-  faces = face_model(batch['face'], is_training, seeds[1])
-  return Losses(
-      -vertices.sum_log_prob(
-          batch['vertex']['vertices_flat'], batch['vertex']['vertices_flat_mask']),
-      -faces.sum_log_prob(batch['face']['faces'], batch['face']['faces_mask']))
+  losses = {}
+  for part, model in models.items():
+    tokens = _TOKENS[part]
+    distribution = model(batch[part], is_training,
+                         None if seed is None else seed + _SEED_OFFSETS[part])
+    losses[part] = -distribution.sum_log_prob(batch[part][tokens], batch[part][tokens + '_mask'])
+  return losses

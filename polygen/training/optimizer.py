@@ -1,4 +1,4 @@
-"""One Adam for each model, behind the interface of one optimizer.
+"""One Adam for each model, clipping its gradients, behind the interface of one optimizer.
 
 So both models share one loss scale and one update, which is what an NPU needs: its overflow status
 belongs to the device, not to an optimizer.
@@ -19,7 +19,7 @@ class ModelsAdam(tf.train.Optimizer):
 
   def __init__(self, models, rate, config):
     super().__init__(use_locking=False, name='ModelsAdam')
-    self._parts = []
+    self._parts, self._clip_norm = [], config.gradient_clip_norm
     for model in models:
       adam = tf.train.AdamOptimizer(
           rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
@@ -44,9 +44,17 @@ class ModelsAdam(tf.train.Optimizer):
     for model, adam in self._parts:
       names = {variable.name for variable in model.variables}
       with tf.name_scope(model.name + '_optimizer/'):
-        updates.append(adam.apply_gradients(
-            [pair for pair in grads_and_vars if pair[1].name in names]))
+        updates.append(adam.apply_gradients(self._clipped(
+            [pair for pair in grads_and_vars if pair[1].name in names])))
     if global_step is None:
       return tf.group(*updates, name=name)
     with tf.control_dependencies(updates):
       return tf.assign_add(global_step, 1, name=name).op
+
+  def _clipped(self, grads_and_vars):
+    """The gradients of a model, scaled down together where their norm is above the limit."""
+    if not self._clip_norm or not grads_and_vars:
+      return grads_and_vars
+    gradients, variables = zip(*grads_and_vars)
+    clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+    return list(zip(clipped, variables))

@@ -1,10 +1,10 @@
-"""One training step: a batch, the losses of both models, one update of both."""
-from typing import NamedTuple
+"""One training step: a batch, the losses of the models, one update of all."""
+from typing import Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from ..hw import ExponentialUpdateLossScaleManager, FixedLossScaleManager
-from .losses import Losses, batch_losses
+from .losses import batch_losses
 from .optimizer import ModelsAdam
 from .schedule import learning_rate
 
@@ -13,13 +13,13 @@ class TrainingStep(NamedTuple):
   """Tensors and operations of a step.
 
   Attributes:
-    losses: Losses before the update.
-    train: updates both models and counts `global_step`, which is the number of batches consumed,
+    losses: {part: float32 scalar} before the update.
+    train: updates the models and counts `global_step`, which is the number of batches consumed,
       whether or not loss scaling left out their update.
     global_step: int32 variable.
     skipped_updates: int32 scalar variable: updates left out so far.
   """
-  losses: Losses
+  losses: Dict[str, tf.Tensor]
   train: tf.Operation
   global_step: tf.Variable
   skipped_updates: tf.Variable
@@ -29,7 +29,7 @@ def training_step(models, batch, config, machine):
   """Builds the step in the default graph.
 
   Args:
-    models: (VertexModel, FaceModel).
+    models: {part: model} to be trained.
     batch: dict of dicts of tensors, as drawn in data/batches.py.
     config: TrainingConfig.
     machine: hw.Machine; it decides about loss scaling.
@@ -39,8 +39,8 @@ def training_step(models, batch, config, machine):
       models, batch, is_training=True, seed=tf.stack([config.seed, global_step.read_value()]))
   manager = loss_scale_manager(config)
   optimizer = machine.scaled(
-      ModelsAdam(models, learning_rate(config, global_step), config), manager)
-  gradients = optimizer.compute_gradients(tf.add_n(losses))
+      ModelsAdam(models.values(), learning_rate(config, global_step), config), manager)
+  gradients = optimizer.compute_gradients(tf.add_n(list(losses.values())))
   with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
     train = tf.assign_add(global_step, 1).op
   return TrainingStep(losses, train, global_step, manager.skipped_updates)

@@ -1,0 +1,58 @@
+"""Every mesh file of a folder, at any depth, links followed."""
+import os
+from typing import NamedTuple
+
+from ..reading import READABLE
+
+
+class MeshFile(NamedTuple):
+  """A file, or a folder that cannot be listed.
+
+  Attributes:
+    name: path relative to the folder, with '/'.
+    problem: why it cannot be read, or None.
+  """
+  name: str
+  problem: str = None
+
+
+def mesh_files(folder):
+  """MeshFiles of all files with the suffix of a mesh, sorted by name; hidden ones are left out.
+
+  Links to folders are followed, but not back into a folder on the way to them.
+
+  Raises:
+    OSError: the folder itself cannot be listed.
+  """
+  os.listdir(folder)
+  found, waiting = [], [('', ())]
+  while waiting:
+    below, ancestors = waiting.pop()
+    path = os.path.join(folder, below)
+    try:
+      here = os.stat(path)
+      entries = [entry for entry in os.scandir(path) if not entry.name.startswith('.')]
+    except OSError as error:
+      found.append(MeshFile(below.rstrip('/'), f'the folder cannot be read: {error.strerror}'))
+      continue
+    if (here.st_dev, here.st_ino) in ancestors:
+      continue
+    ancestors += ((here.st_dev, here.st_ino),)
+    for entry in entries:
+      if _is_folder(entry):
+        waiting.append((below + entry.name + '/', ancestors))
+      elif is_mesh_name(entry.name):
+        found.append(MeshFile(below + entry.name))
+  return sorted(found, key=lambda file: file.name)
+
+
+def is_mesh_name(name):
+  """Whether a file name has the suffix of a mesh."""
+  return os.path.splitext(name)[1][1:].lower() in READABLE
+
+
+def _is_folder(entry):
+  try:
+    return entry.is_dir()
+  except OSError:  # a link that leads to itself
+    return False

@@ -1,0 +1,110 @@
+"""Full-size checks of preparation and of training from it: python -m pytest -m slow -s -k real_data
+
+They print their figures.
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import broken_meshes
+import checkout
+import test_prepare
+import tiny
+from benchmarks import feeding, objects
+from polygen import data
+
+pytestmark = pytest.mark.slow
+
+NUM_FILES = 2000
+# Steps, and validation points, of the run that learns.
+STEPS, EVERY = 1500, 75
+
+
+def test_2000_files_a_tenth_of_them_broken_killed_at_random_moments(tmp_path):
+  folder = str(tmp_path / 'in')
+  broken = broken_meshes.write_tree(folder, NUM_FILES)
+  assert len(broken) == NUM_FILES // 10
+  start = time.time()
+  size = test_prepare.journal_size(folder, tmp_path / 'whole')
+  data.prepare(folder, str(tmp_path / 'whole'), broken_meshes.settings())
+  print('\n{} files on one core: {:.1f} s'.format(NUM_FILES, time.time() - start))
+  test_prepare.check_report(test_prepare.report_of(tmp_path / 'whole'), broken, NUM_FILES)
+  shares = sorted(random.Random(time.time()).uniform(0.02, 0.98) for _ in range(3))
+  print('killed at', shares)
+  test_prepare.kill_and_repeat(folder, tmp_path / 'killed', broken_meshes.settings(), shares, size)
+  assert tiny.files(tmp_path / 'killed') == tiny.files(tmp_path / 'whole')
+
+
+PEAK = ("; import re, resource; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())"
+        ".group(1), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+
+
+def peaks(code):
+  """Peak resident MB of a process that runs the code, and of its largest child."""
+  printed = subprocess.run([sys.executable, '-c', code + PEAK], check=True, cwd=str(checkout.ROOT),
+                           stdout=subprocess.PIPE).stdout
+  return [int(kilobytes) / 1e3 for kilobytes in printed.split()[-2:]]
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='needs /proc of Linux')
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
+  found = {}
+  for count in (1000, 10000):
+    folder, out = str(tmp_path / 'in{}'.format(count)), str(tmp_path / 'out{}'.format(count))
+    for number in range(count):
+      path = os.path.join(folder, str(number % 10))
+      os.makedirs(path, exist_ok=True)
+      vertices, faces = objects.house(np.random.default_rng(number))
+      data.write_obj(vertices, faces, os.path.join(path, '{}.obj'.format(number)))
+    found[count] = peaks('from polygen import data; data.prepare({!r}, {!r})'.format(folder, out))
+    found[count] += peaks('from polygen import prepare; prepare.main([{!r}, {!r}, "--workers", "2"])'
+                          .format(folder, out + '_2'))
+    found[count] += peaks('from polygen import train; train.main({!r})'.format([
+        '--data_path', out, '--output_path', out + '_run', '--training_steps', '30',
+        '--num_samples', '0', '--eval_steps', '30', '--batch_size', '16', '--hidden_size', '16',
+        '--num_layers', '1', '--num_heads', '2']))[:1]
+    print('\n{} files, MB: prepare {:.0f}; with 2 workers {:.0f}, a worker {:.0f}; train {:.0f}'
+          .format(count, found[count][0], found[count][2], found[count][3], found[count][4]))
+  for few, many in zip(found[1000], found[10000]):
+    assert many <= few + 10
+
+
+def test_most_tokens_are_real_and_no_step_waits():
+  share, waiting = feeding.real_share(), feeding.waiting()
+  print('\nreal tokens {:.1f} %'.format(share.value), share.details,
+        'waiting {:.2f} %'.format(waiting.value), waiting.details)
+  assert share.value >= 85
+  assert waiting.value <= 2
+
+
+def test_a_run_on_procedural_meshes_learns(tmp_path):
+  objects.write_objects(str(tmp_path / 'in'), 900)
+  data.prepare(str(tmp_path / 'in'), str(tmp_path / 'out'),
+               data.PrepareSettings(split=(0.85, 0.1, 0.05)))
+  validation = data.open_prepared(str(tmp_path / 'out')).validation
+  lengths = validation.lengths
+  # Every vertex token equally probable (PolyGen, table 1).
+  uniform = (3 * lengths[:, 0] + 1).sum() * np.log2(257) / lengths[:, 0].sum()
+  subprocess.run([
+      sys.executable, '-m', 'polygen.train', '--data_path', str(tmp_path / 'out'),
+      '--output_path', str(tmp_path / 'run'), '--training_steps', str(STEPS), '--eval_steps',
+      str(EVERY), '--sample_steps', '750', '--tokens_per_batch', '4096', '--random_shift', '--warmup_steps', '100',
+      '--gradient_clip_norm', '1', '--dropout_rate', '0.1', '--num_samples', '12'],
+                 check=True, cwd=str(checkout.ROOT))
+  with open(str(tmp_path / 'run' / 'validation.jsonl')) as file:
+    curve = [json.loads(line) for line in file]
+  bits = np.array([[point['bits_per_vertex'][name] for name in ('vertices', 'faces')]
+                   for point in curve])
+  print('\n{} validation meshes, uniform {:.2f} bits per vertex'.format(len(lengths), uniform))
+  print(json.dumps([(point['step'], point['seconds'], *point['bits_per_vertex'].values())
+                    for point in curve]))
+  assert len(curve) == STEPS // EVERY
+  assert bits[-1, 0] < 0.5 * uniform
+  quarters = bits.reshape(4, -1, 2).mean(axis=1)
+  assert (np.diff(quarters, axis=0) < 0).all()
