@@ -16,14 +16,12 @@ import broken_meshes
 import checkout
 import test_prepare
 import tiny
-from benchmarks import feeding, objects
+from benchmarks import feeding, learning, objects
 from polygen import data
 
 pytestmark = pytest.mark.slow
 
 NUM_FILES = 2000
-# Steps, and validation points, of the run that learns.
-STEPS, EVERY = 1500, 75
 
 
 def test_2000_files_a_tenth_of_them_broken_killed_at_random_moments(tmp_path):
@@ -84,27 +82,13 @@ def test_most_tokens_are_real_and_no_step_waits():
 
 
 def test_a_run_on_procedural_meshes_learns(tmp_path):
-  objects.write_objects(str(tmp_path / 'in'), 900)
-  data.prepare(str(tmp_path / 'in'), str(tmp_path / 'out'),
-               data.PrepareSettings(split=(0.85, 0.1, 0.05)))
-  validation = data.open_prepared(str(tmp_path / 'out')).validation
-  lengths = validation.lengths
-  # Every vertex token equally probable (PolyGen, table 1).
-  uniform = (3 * lengths[:, 0] + 1).sum() * np.log2(257) / lengths[:, 0].sum()
-  subprocess.run([
-      sys.executable, '-m', 'polygen.train', '--data_path', str(tmp_path / 'out'),
-      '--output_path', str(tmp_path / 'run'), '--training_steps', str(STEPS), '--eval_steps',
-      str(EVERY), '--sample_steps', '750', '--tokens_per_batch', '4096', '--random_shift', '--warmup_steps', '100',
-      '--gradient_clip_norm', '1', '--dropout_rate', '0.1', '--num_samples', '12'],
-                 check=True, cwd=str(checkout.ROOT))
-  with open(str(tmp_path / 'run' / 'validation.jsonl')) as file:
-    curve = [json.loads(line) for line in file]
-  bits = np.array([[point['bits_per_vertex'][name] for name in ('vertices', 'faces')]
-                   for point in curve])
-  print('\n{} validation meshes, uniform {:.2f} bits per vertex'.format(len(lengths), uniform))
-  print(json.dumps([(point['step'], point['seconds'], *point['bits_per_vertex'].values())
-                    for point in curve]))
-  assert len(curve) == STEPS // EVERY
+  run, uniform = learning.train(str(tmp_path))
+  steps, seconds, bits = learning.curve(run)
+  print('\nuniform {:.2f} bits per vertex; step, seconds, bits:'.format(uniform))
+  points = np.concatenate([steps[:, None], seconds[:, None], bits.round(3)], axis=-1)
+  print(json.dumps(points.tolist()))
+  learning.picture({'this run': run}, uniform, str(tmp_path / 'learning.png'))
+  assert len(steps) == learning.STEPS // learning.EVAL_STEPS
   assert bits[-1, 0] < 0.5 * uniform
   quarters = bits.reshape(4, -1, 2).mean(axis=1)
   assert (np.diff(quarters, axis=0) < 0).all()

@@ -11,10 +11,11 @@ import math
 import numpy as np
 
 from .. import tokens
+from . import outlines
+from . import vectors
 
 _NO_AREA = 1e-12      # of the squared extent of a face: its normal is rounding alone
 _DIGITS = 6           # of angles: those that differ less are alike, and the place decides
-_LARGEST_CUT = 0.25   # of the area of a face, by dissolving one corner: thin faces stay
 
 
 def merge_planar(vertices, faces, degrees):
@@ -53,7 +54,7 @@ def merge_planar(vertices, faces, degrees):
   points, firsts, faces = _weld(np.asarray(vertices, np.float64).reshape(-1, 3), faces)
   with np.errstate(all='ignore'):   # coordinates that are not finite leave no normal, no merge
     regions = _merge_faces(points, faces, degrees)
-  _Outline(points, faces, regions, degrees).dissolve_straight_corners()
+  outlines.Outline(points, faces, regions, degrees).dissolve_straight_corners()
   return [[firsts[place] for place in polygon] for polygon in regions.polygons(faces)]
 
 
@@ -177,7 +178,7 @@ class _Regions:
     self.rings = [dict(zip(face, face[1:] + face[:1])) if is_solid else None
                   for face, is_solid in zip(faces, solid.tolist())]
     self.areas = areas.tolist()
-    self._balls = [_unit(area) + (0.,) if ring else None
+    self._balls = [vectors.unit(area) + (0.,) if ring else None
                    for area, ring in zip(self.areas, self.rings)]
     self._parents = list(range(len(faces)))
     self._users = users
@@ -197,7 +198,7 @@ class _Regions:
     up, down = self.find(up), self.find(down)
     if up == down:
       return False
-    area = _add(self.areas[up], self.areas[down])
+    area = vectors.add(self.areas[up], self.areas[down])
     pair = min(up, down), max(up, down)
     if self._tried.get(pair) == area:   # in vain, and neither has grown since
       return False
@@ -218,9 +219,9 @@ class _Regions:
 
   def _is_flat(self, up, down, area, ball):
     """Whether two regions, merged to one of this area vector and ball, are within the tolerance."""
-    between = _distance(_unit(self.areas[up]), _unit(self.areas[down]))
+    between = vectors.distance(vectors.unit(self.areas[up]), vectors.unit(self.areas[down]))
     return (between <= self._limit
-            and _distance(_unit(area), ball) + ball[3] <= self._limit)
+            and vectors.distance(vectors.unit(area), ball) + ball[3] <= self._limit)
 
   def _is_shared(self, path):
     """Whether a third face runs along the path."""
@@ -288,97 +289,9 @@ def _cut(ring, opposite, path):
     del opposite[corner]
 
 
-class _Outline:
-  """The faces around every corner, from which straight corners are dissolved."""
-
-  def __init__(self, points, faces, regions, degrees):
-    self._points = points.tolist()
-    self._regions = regions
-    self._limit = math.radians(degrees)
-    self._edges = set()
-    self._around = [[] for _ in points]   # of each place: regions, None for a face left as it is
-    self._before = {}                     # of each region: its ring, backwards
-    self._deviations = {}                 # edge: by how much it may be off those it stands for
-    self._enter(faces)
-
-  def _enter(self, faces):
-    done = set()
-    for number, face in enumerate(faces):
-      region = self._regions.find(number)
-      ring = self._regions.rings[region]
-      if ring is None and len(set(face)) >= tokens.MIN_FACE_CORNERS:
-        self._edges.update(zip(face, face[1:] + face[:1]))
-        for corner in face:
-          self._around[corner].append(None)
-      elif ring is not None and region not in done:
-        done.add(region)
-        self._edges.update(ring.items())
-        self._before[region] = {following: corner for corner, following in ring.items()}
-        for corner in ring:
-          self._around[corner].append(region)
-
-  def dissolve_straight_corners(self):
-    """Changes the rings of the regions: the straightest corners go first, then by place."""
-    turns = []
-    for corner, regions in enumerate(self._around):
-      if 1 <= len(regions) <= 2 and None not in regions:
-        turn = self._turn(*self._neighbours(regions[0], corner))
-        if turn <= self._limit:
-          turns.append((round(turn, _DIGITS), corner))
-    for _, corner in sorted(turns):
-      self._dissolve(corner)
-
-  def _neighbours(self, region, corner):
-    """The corner before, the corner itself and the one after, as places."""
-    return self._before[region][corner], corner, self._regions.rings[region][corner]
-
-  def _turn(self, a, b, c):
-    return _angle(self._line(a, b), self._line(b, c))
-
-  def _line(self, a, b):
-    return _minus(self._points[b], self._points[a])
-
-  def _dissolve(self, corner):
-    regions = self._around[corner]
-    a, b, c = self._neighbours(regions[0], corner)
-    deviation = self._deviation(a, b, c)
-    if deviation is None or (a, c) in self._edges or (c, a) in self._edges:
-      return
-    if len(regions) == 2 and self._neighbours(regions[1], corner) != (c, b, a):
-      return
-    twice = _cross(self._line(a, b), self._line(a, c))
-    if not all(self._can_lose(region, twice) for region in regions):
-      return
-    self._deviations[a, c] = self._deviations[c, a] = deviation
-    for region, (first, last), sign in zip(regions, ((a, c), (c, a)), (0.5, -0.5)):
-      self._remove(region, first, corner, last, tuple(sign * x for x in twice))
-
-  def _deviation(self, a, b, c):
-    """The angle between a -> c and what it would stand for, at most; None if that is too much."""
-    if self._turn(a, b, c) > self._limit:
-      return None
-    line = self._line(a, c)
-    deviation = max(_angle(line, self._line(*edge)) + self._deviations.get(edge, 0.)
-                    for edge in ((a, b), (b, c)))
-    return deviation if deviation <= self._limit else None
-
-  def _can_lose(self, region, twice):
-    """Whether a region has corners and area enough to lose a triangle of this twofold area."""
-    return (len(self._regions.rings[region]) > tokens.MIN_FACE_CORNERS
-            and _length(twice) / 2 <= _LARGEST_CUT * _length(self._regions.areas[region]))
-
-  def _remove(self, region, a, b, c, cut):
-    ring, before = self._regions.rings[region], self._before[region]
-    del ring[b], before[b]
-    ring[a], before[c] = c, a
-    self._regions.areas[region] = _minus(self._regions.areas[region], cut)
-    self._edges.difference_update([(a, b), (b, c)])
-    self._edges.add((a, c))
-
-
 def _enclosing(ball, other):
   """The smallest ball (x, y, z, radius) around two balls."""
-  between = _distance(ball, other)
+  between = vectors.distance(ball, other)
   if between + other[3] <= ball[3]:
     return ball
   if between + ball[3] <= other[3]:
@@ -386,36 +299,3 @@ def _enclosing(ball, other):
   radius = (between + ball[3] + other[3]) / 2
   share = (radius - ball[3]) / between
   return tuple(x + share * (y - x) for x, y in zip(ball[:3], other)) + (radius,)
-
-
-def _add(u, v):
-  return u[0] + v[0], u[1] + v[1], u[2] + v[2]
-
-
-def _minus(u, v):
-  return u[0] - v[0], u[1] - v[1], u[2] - v[2]
-
-
-def _dot(u, v):
-  return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
-
-
-def _cross(u, v):
-  return (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
-
-
-def _length(u):
-  return math.sqrt(_dot(u, u))
-
-
-def _unit(u):
-  length = _length(u)
-  return u[0] / length, u[1] / length, u[2] / length
-
-
-def _distance(u, v):
-  return _length(_minus(u, v))
-
-
-def _angle(u, v):
-  return math.atan2(_length(_cross(u, v)), _dot(u, v))
