@@ -144,7 +144,7 @@ def read_given(vertices_path, prefix_path, frame, quantization_bits):
   if not vertices_path and not prefix_path:
     return None
   path = vertices_path or prefix_path
-  vertices = data.read_obj_vertices(path)
+  vertices = data.read_vertices(path)
   try:
     if vertices_path:
       return data.whole_vertices(vertices, quantization_bits)
@@ -166,9 +166,9 @@ def build_parser():
   parser.add_argument('--class_label', metavar='CLASS',
                       help='name or number of the class to draw; all in turn without it')
   parser.add_argument('--vertices', metavar='FILE',
-                      help='OBJ file whose vertices all samples have; only faces are drawn')
+                      help='mesh file whose vertices all samples have; only faces are drawn')
   parser.add_argument('--prefix', metavar='FILE',
-                      help='OBJ file of the lowest vertices of a mesh; the others and the faces '
+                      help='mesh file of the lowest vertices of a mesh; the others and the faces '
                       'are drawn. In coordinates as samples have them (see --prefix_frame)')
   parser.add_argument('--prefix_frame', nargs=4, type=float, metavar=('X', 'Y', 'Z', 'DIAGONAL'),
                       help='centre and diagonal of the bounding box of the whole mesh, where the '

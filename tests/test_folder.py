@@ -94,7 +94,7 @@ def test_a_class_named_meshes_hides_no_other(classes):
   assert 'square/cube.obj' in message and str(classes / 'meshes') in message
   assert data.find_data(classes / 'meshes') == str(classes / 'meshes')
   shutil.rmtree(str(classes / 'meshes'))
-  (classes / 'meshes').mkdir()  # without OBJ files it is no class and no mesh folder
+  (classes / 'meshes').mkdir()  # without mesh files it is no class and no mesh folder
   assert data.load_mesh_set(classes).classes == ('square',)
 
 
@@ -133,10 +133,10 @@ def test_a_file_is_no_folder(flat):
 
 def test_a_folder_without_meshes(tmp_path):
   (tmp_path / 'a' / 'b').mkdir(parents=True)
-  (tmp_path / 'a' / 'mesh.ply').write_text('ply')
+  (tmp_path / 'a' / 'mesh.txt').write_text('ply')
   with pytest.raises(ValueError) as error:
     data.load_mesh_set(tmp_path)
-  assert 'no OBJ file' in one_line(error) and str(tmp_path) in one_line(error)
+  assert 'no mesh file' in one_line(error) and str(tmp_path) in one_line(error)
 
 
 def test_limits(flat):
@@ -163,3 +163,12 @@ def test_a_broken_file(flat):
 
 def test_bits(flat):
   assert max(mesh['vertices'].max() for mesh in data.load_mesh_set(flat, 4).meshes) < 16
+
+
+def test_other_formats_are_read_too(tmp_path):
+  for name, suffix in (('cone', 'ply'), ('cube', 'GLB'), ('cylinder', 'obj')):
+    vertices, faces = data.primitive_meshes()[name]
+    data.write_mesh(vertices, faces, str(tmp_path / (name + '.' + suffix)), transpose=False)
+  mesh_set = data.load_mesh_set(tmp_path)
+  assert mesh_set.classes == ('cone', 'cube', 'cylinder')
+  assert [len(mesh['vertices']) for mesh in mesh_set.meshes] == [33, 8, 64]

@@ -120,7 +120,7 @@ def test_the_log_is_what_was_shown_and_the_run_lies_beside_it(scripts, training)
 def test_a_failing_training_is_one_line_and_no_figures(scripts, training):
   """That line came on standard error and is in the log."""
   code, lines, errors = training[1]
-  message = 'polygen.train: error: nowhere: no such data folder; give one that holds OBJ files'
+  message = 'polygen.train: error: nowhere: no such data folder; give one that holds mesh files'
   assert code == 2 and lines == scripts.log(3) and lines.count(message) == 1
   assert errors == ['Training ended with exit code 2; its output is in {}'.format(
       scripts.output(3) / 'train_3.log')]

@@ -147,7 +147,7 @@ def test_a_broken_mesh(tmp_path, capsys):
   (tmp_path / 'meshes').mkdir()
   line = tiny.error_of(
       train.main, tiny.train_flags(tmp_path / 'meshes', tmp_path / 'out'), capsys)
-  assert str(tmp_path / 'meshes') in line and 'no OBJ file' in line
+  assert str(tmp_path / 'meshes') in line and 'no mesh file' in line
   (tmp_path / 'meshes' / 'bad.obj').write_text('v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n')
   line = tiny.error_of(
       train.main, tiny.train_flags(tmp_path / 'meshes', tmp_path / 'out'), capsys)
@@ -207,7 +207,7 @@ def test_exit_code_2_and_one_line_on_standard_error(tmp_path):
       universal_newlines=True)
   assert done.returncode == 2 and done.stdout == ''
   assert done.stderr.splitlines()[-1:] == [
-      'polygen.train: error: nowhere: no such data folder; give one that holds OBJ files']
+      'polygen.train: error: nowhere: no such data folder; give one that holds mesh files']
   assert 'Traceback' not in done.stderr and not os.listdir(str(tmp_path))
 
 

@@ -20,6 +20,7 @@ from .packing import PACKED_SPEC
 from .plot import plot_meshes, write_contact_sheet
 from .preparation import PrepareSettings, is_prepared, open_prepared, prepare
 from .quantization import dequantize_verts, quantize_verts
+from .reading import READABLE, read_mesh, read_vertices
 from .sequences import flatten_faces, flatten_vertices, unflatten_faces, unflatten_vertices
 from .shapes import primitive_meshes
 from .statistics import MeshStatistics, mesh_statistics

@@ -8,7 +8,7 @@
 
 Where a folder has both, each flat file is still a class by its stem and each subfolder a class by
 its name (a file chair.obj beside chair/ joins that class). Hidden files and folders are ignored,
-and so are subfolders without OBJ files.
+and so are subfolders without mesh files.
 """
 import hashlib
 import os
@@ -16,6 +16,7 @@ from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from . import reading
 from . import shapes
 from . import transforms
 
@@ -56,12 +57,12 @@ def find_data(data_path=None):
   """The folder that holds the meshes; None where the generator has to make them.
 
   Args:
-    data_path: the folder itself, or the parent of `meshes/`, which is taken if the only other OBJ
+    data_path: the folder itself, or the parent of `meshes/`, which is taken if the only other mesh
       files below data_path are samples. None: `meshes/` beside the package, if it is there.
 
   Raises:
     FileNotFoundError, NotADirectoryError: data_path is no folder.
-    ValueError: there is no OBJ file in it, or `meshes/` may as well be one class of several.
+    ValueError: there is no mesh file in it, or `meshes/` may as well be one class of several.
   """
   if data_path is None:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -69,19 +70,19 @@ def find_data(data_path=None):
     return beside if os.path.isdir(beside) and _mesh_files(beside) else None
   data_path = os.fspath(data_path)
   if not os.path.exists(data_path):
-    raise FileNotFoundError(f'{data_path}: no such data folder; give one that holds OBJ files')
+    raise FileNotFoundError(f'{data_path}: no such data folder; give one that holds mesh files')
   if not os.path.isdir(data_path):
-    raise NotADirectoryError(f'{data_path}: not a folder; give the one that holds the OBJ files')
+    raise NotADirectoryError(f'{data_path}: not a folder; give the one that holds the mesh files')
   names = list(_mesh_files(data_path))
   if not names:
-    raise ValueError(f'{data_path}: no OBJ file in this folder or below')
+    raise ValueError(f'{data_path}: no mesh file in this folder or below')
   others = [name for name in names if not name.startswith(MESH_FOLDER + '/')]
   if len(others) == len(names) or any('/' not in name for name in others):
     return data_path
   for name in others:
     if not os.path.exists(os.path.join(data_path, os.path.dirname(name), SAMPLES_FILE)):
       raise ValueError(
-          f'{data_path}: OBJ files in {MESH_FOLDER}/ and elsewhere ({name}); give the folder '
+          f'{data_path}: mesh files in {MESH_FOLDER}/ and elsewhere ({name}); give the folder '
           f'{os.path.join(data_path, MESH_FOLDER)} to train on those alone, or rename it to train '
           f'on all folders as classes')
   return os.path.join(data_path, MESH_FOLDER)
@@ -135,8 +136,8 @@ def check_limits(mesh_set, max_num_vertices=None, max_face_tokens=None):
 
 
 def _mesh_files(folder):
-  """{relative path: class name} of the OBJ files of a folder, sorted by path."""
-  files = {name: os.path.splitext(name)[0] for name in _obj_names(folder)}
+  """{relative path: class name} of the mesh files of a folder, sorted by path."""
+  files = {name: os.path.splitext(name)[0] for name in _mesh_names(folder)}
   for class_name in _visible(folder):
     top = os.path.join(folder, class_name)
     if not os.path.isdir(top):
@@ -144,14 +145,14 @@ def _mesh_files(folder):
     for root, folders, _ in os.walk(top):
       folders[:] = [name for name in folders if not name.startswith('.')]
       below = os.path.relpath(root, folder).replace(os.sep, '/')
-      files.update((below + '/' + name, class_name) for name in _obj_names(root))
+      files.update((below + '/' + name, class_name) for name in _mesh_names(root))
   return {name: files[name] for name in sorted(files)}
 
 
-def _obj_names(folder):
-  """Names of the OBJ files that lie directly in a folder."""
+def _mesh_names(folder):
+  """Names of the mesh files that lie directly in a folder."""
   return [name for name in _visible(folder)
-          if name.lower().endswith('.obj') and os.path.isfile(os.path.join(folder, name))]
+          if reading.is_mesh_name(name) and os.path.isfile(os.path.join(folder, name))]
 
 
 def _visible(folder):

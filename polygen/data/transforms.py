@@ -14,6 +14,7 @@ from .. import tokens
 from . import faces as polygons
 from . import obj
 from . import quantization
+from . import reading
 from . import sequences
 
 
@@ -33,8 +34,8 @@ def normalize_vertices_scale(vertices):
 
 
 def load_process_mesh(mesh_obj_path, quantization_bits=8):
-  """Reads an OBJ file and processes it; errors are ValueErrors that name the file."""
-  vertices, faces = obj.read_obj(mesh_obj_path)
+  """Reads a mesh file (see reading.read_mesh) and processes it; ValueErrors name the file."""
+  vertices, faces = reading.read_mesh(mesh_obj_path)
   try:
     return process_mesh(vertices, faces, quantization_bits)
   except ValueError as error:

@@ -2,7 +2,7 @@
 import os
 from typing import NamedTuple
 
-from ..reading import READABLE
+from ..reading import is_mesh_name
 
 
 class MeshFile(NamedTuple):
@@ -44,11 +44,6 @@ def mesh_files(folder):
       elif is_mesh_name(entry.name):
         found.append(MeshFile(below + entry.name))
   return sorted(found, key=lambda file: file.name)
-
-
-def is_mesh_name(name):
-  """Whether a file name has the suffix of a mesh."""
-  return os.path.splitext(name)[1][1:].lower() in READABLE
 
 
 def _is_folder(entry):
