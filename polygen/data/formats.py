@@ -4,6 +4,7 @@ import os
 import numpy as np
 
 from .obj import Z_UP_TO_OBJ, write_obj
+from .optional import import_trimesh
 from .triangulation import triangulate
 
 FORMATS = ('obj', 'ply', 'stl', 'glb')
@@ -22,7 +23,7 @@ def require_format(name):
   if name not in FORMATS:
     raise ValueError(f'{name!r} is no mesh format, {", ".join(FORMATS)} are')
   if name != 'obj':
-    _import_trimesh()
+    import_trimesh()
 
 
 def write_mesh(vertices, faces, path, transpose=True):
@@ -50,7 +51,7 @@ def write_mesh(vertices, faces, path, transpose=True):
   if name == 'obj':
     write_obj(vertices, faces, path, transpose=transpose)
     return
-  trimesh = _import_trimesh()
+  trimesh = import_trimesh()
   vertices = np.asarray(vertices, np.float64).reshape(-1, 3)
   triangles = triangulate(vertices, faces)
   if transpose:
@@ -59,12 +60,3 @@ def write_mesh(vertices, faces, path, transpose=True):
   content = mesh.export(file_type=name)
   with open(path, 'wb') as mesh_file:
     mesh_file.write(content)
-
-
-def _import_trimesh():
-  try:
-    import trimesh
-  except ImportError as error:
-    raise ImportError('PLY, STL and GLB files need trimesh: pip install "polygen[io]" '
-                      '(from a checkout: pip install ".[io]")') from error
-  return trimesh
