@@ -97,7 +97,8 @@ def _parse_any(data, name, needs_faces):
         face_lines.append(number)
     number = max(1, len(_lines(data.rstrip())))
     if not vertices:
-      raise ValueError('the file ends without a vertex ("v x y z")')
+      subject = 'the file ends' if data else 'the file is empty: it ends'
+      raise ValueError(subject + ' without a vertex ("v x y z")')
     if not faces and needs_faces:
       raise ValueError('the file ends without a face ("f i j k")')
     with np.errstate(over='ignore'):

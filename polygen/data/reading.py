@@ -16,7 +16,17 @@ READABLE = ('obj', 'ply', 'stl', 'off', 'glb', 'gltf')
 
 def is_mesh_name(name):
   """Whether a file name has one of the suffixes READABLE, in any case."""
-  return os.path.splitext(name)[1][1:].lower() in READABLE
+  return _kind(name) in READABLE
+
+
+def require_readers(names):
+  """Checks before long work that files of these names can be read.
+
+  Raises:
+    ImportError: one of them needs trimesh, which is not installed.
+  """
+  if any(_kind(name) in foreign.KINDS for name in names):
+    import_trimesh(foreign.NEEDS_TRIMESH)
 
 
 def read_mesh(path):
@@ -63,16 +73,20 @@ def read_vertices(path):
   return vertices
 
 
+def _kind(name):
+  return os.path.splitext(name)[1][1:].lower()
+
+
 def _read(path):
   """The path as text, one of READABLE, the bytes of the file."""
   name = os.fspath(path)
-  kind = os.path.splitext(name)[1][1:].lower()
+  kind = _kind(name)
   if kind not in READABLE:
     suffixes = ', '.join('.' + known for known in READABLE)
     raise ValueError(f'{name}: the name of a mesh file ends in one of {suffixes}')
   with open(path, 'rb') as mesh_file:
     data = mesh_file.read()
-  if not data:
+  if not data and kind != 'obj':  # of which parse_obj says so
     raise ValueError(f'{name}: the file is empty')
   return name, kind, data
 
