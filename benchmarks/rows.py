@@ -50,6 +50,8 @@ ROWS = (
         'step', lambda: decoding.face_tokens(8, 400, 60), 'u', 61, 1.8),
     Row('file-to-tokens', 'file to tokens, a mesh of 173 vertices', meshes.file_to_tokens, 'u',
         3.9, 0.35),
+    Row('growth', 'time per vertex of a file of 50,000 vertices over that of 500', meshes.growth,
+        'times', None, 3),
     Row('real-tokens', 'positions of training batches that hold a real token, varied lengths',
         feeding.real_share, '%'),
     Row('waiting', 'time that training waits for such batches', feeding.waiting, '%'),

@@ -445,6 +445,14 @@ def test_what_the_command_refuses(tree_of_meshes, tmp_path, capsys):
   assert not (tmp_path / 'out').exists()
 
 
+def test_a_missing_extra_is_told_before_the_work(tmp_path, capsys, monkeypatch):
+  objects.write_objects(str(tmp_path / 'in'), 3)
+  (tmp_path / 'in' / 'a.stl').write_bytes(b'')
+  monkeypatch.setitem(sys.modules, 'trimesh', None)
+  assert '[io]' in tiny.error_of(prepare.main, [tmp_path / 'in', tmp_path / 'out'], capsys)
+  assert not (tmp_path / 'out').exists()
+
+
 def test_no_file_survives(tmp_path, capsys):
   (tmp_path / 'in').mkdir()
   (tmp_path / 'in' / 'a.obj').write_bytes(b'')

@@ -9,14 +9,13 @@ from . import journal as journals
 from . import labels
 from . import pool
 from . import tree
-from ..optional import import_trimesh
+from .. import reading
 from .one_file import FileResult, prepare_file
 from .report import Report
 from .settings import SPLITS, PrepareSettings, check_settings
 from .store import (
     CLASSES_FILE, PREPARED_FILE, SplitWriter, is_prepared, read_json, write_json)
 
-FOREIGN_FILES = 'PLY, STL, OFF, GLB and GLTF files'
 JOURNAL_FILE = 'unfinished.journal'
 DIED = FileResult('crashed', 'the process that read it died, perhaps for lack of memory')
 
@@ -64,8 +63,7 @@ def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=1, on_fil
   files = tree.mesh_files(in_folder)
   if not files:
     raise ValueError(f'{in_folder}: no mesh file in this folder or below')
-  if any(not file.name.lower().endswith('.obj') for file in files if not file.problem):
-    import_trimesh(FOREIGN_FILES)  # raises now rather than in the middle of the work
+  reading.require_readers(file.name for file in files)
   _check_own(out_folder)
   os.makedirs(out_folder, exist_ok=True)
   path = os.path.join(out_folder, JOURNAL_FILE)
