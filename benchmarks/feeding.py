@@ -1,4 +1,4 @@
-"""How well training is fed: the share of real tokens in its batches, and the time it waits for them.
+"""How well training is fed: the share of real tokens in its batches, and the time it waits.
 
 The set holds the classes of objects.py and spheres: 10 to 730 vertices, 37 to 5824 face tokens.
 """

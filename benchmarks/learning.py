@@ -4,7 +4,6 @@
 
 writes FOLDER/learning.png. `picture` puts the curves of several runs together.
 """
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import sys
 import numpy as np
 
 from polygen import data
+from polygen.training import validation_curve
 
 from . import objects
 
@@ -44,8 +44,7 @@ def uniform_bits(mesh_set, quantization_bits=8):
 
 def curve(run):
   """Points of a run: arrays [n] of steps, of seconds, and [n, 2] of bits per vertex."""
-  with open(os.path.join(run, 'validation.jsonl'), encoding='utf-8') as file:
-    points = [json.loads(line) for line in file]
+  points = validation_curve.read_points(os.path.join(run, 'validation.jsonl'))
   return (np.array([point['step'] for point in points]),
           np.array([point['seconds'] for point in points]),
           np.array([[point['bits_per_vertex'][name] for name in ('vertices', 'faces')]

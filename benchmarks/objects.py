@@ -1,4 +1,4 @@
-"""Procedural meshes of several classes and many sizes: something to learn, as varied as it is small.
+"""Procedural meshes of several classes and many sizes: something varied to learn.
 
 Each class is a function of a numpy.random.Generator -> vertices float [V, 3], y up, and faces wound
 outward.
@@ -60,7 +60,7 @@ def table(rng):
 
 
 def stairs(rng):
-  """One profile of 2 to 12 steps: 8 to 52 vertices, two large n-gons."""
+  """One profile of 2 to 12 steps: 12 to 52 vertices, two large n-gons."""
   steps, width = rng.integers(2, 13), rng.uniform(0.3, 1.2)
   run, rise = rng.uniform(0.5, 1.2) / steps, rng.uniform(0.5, 1.2) / steps
   profile = [(0., 0.), (steps * run, 0.)]

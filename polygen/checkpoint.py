@@ -140,18 +140,23 @@ def unused_path(path):
   return candidate
 
 
-def restore_models(session, models, prefix):
-  """Fills the variables of built models from a checkpoint of a run.
+def restore_models(session, models, prefixes):
+  """Fills the variables of models from checkpoints of runs; a model that was not built has none.
+
+  Args:
+    session: tf.Session.
+    models: {part: model}.
+    prefixes: {part: prefix of the checkpoint that has it}.
 
   Raises:
     CheckpointError: it is damaged, or a variable is missing from it or has another shape; each is
       named.
   """
-  shapes = variable_shapes(prefix)
   with session.graph.as_default():
-    for model in models:
-      check_variables(model, shapes, prefix)
-    restore(tf.train.Saver([v for model in models for v in model.variables]), session, prefix)
+    for part, model in models.items():
+      if model.variables:
+        check_variables(model, variable_shapes(prefixes[part]), prefixes[part])
+        restore(tf.train.Saver(model.variables), session, prefixes[part])
 
 
 def restore(saver, session, prefix):

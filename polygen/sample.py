@@ -41,8 +41,8 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   Raises (when the first sample is asked for):
     FileNotFoundError: a folder is no run or has no checkpoint.
     checkpoint.CheckpointError: the checkpoint does not fit the config of the run, or is damaged.
-    ValueError: a model is missing, this machine cannot compile loops, an unknown compile_mode, or no
-      room for the given vertices.
+    ValueError: a model is missing, this machine cannot compile loops, an unknown compile_mode, or
+      no room for the given vertices.
   """
   import tensorflow.compat.v1 as tf
   from . import checkpoint, hw, sampling
@@ -63,8 +63,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
         given)
   # Not as a context: between two samples it would be the default session of the caller.
   with contextlib.closing(tf.Session(graph=graph, config=machine.session_config())) as session:
-    for part, model in models.items():
-      checkpoint.restore_models(session, [model], prefixes[part])
+    checkpoint.restore_models(session, models, prefixes)
     class_ids = None if class_id is None else [class_id] * num_samples
     yield from sampler.sample(session, num_samples, seed, class_ids, max_tries, shards)
 

@@ -3,7 +3,6 @@
 Without flags: the four meshes of the project, 5000 steps, everything in ./output. An output folder
 that holds a run is continued from its last checkpoint.
 """
-import json
 import os
 import time
 from typing import NamedTuple, Optional
@@ -12,11 +11,10 @@ import numpy as np
 
 from . import cli
 from . import config as config_lib
-from .training.flags import add_config_flags, config_from_args
+from .training.flags import add_config_flags, config_from_args, decides_batches
 
 # More meshes than this lying directly in the data folder are not one class each.
 MAX_FLAT_CLASSES = 55
-
 
 # Tokens per step on a prepared folder, if neither these nor meshes per step are asked for.
 TOKENS_PER_BATCH = 8192
@@ -78,8 +76,8 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
     mesh_set: data.MeshSet, of the classes of the run.
     machine: hw.Machine.
     start_time: time.time() at which the run began; now by default.
-    validation: data.MeshSet that is evaluated every eval_steps and at the end; None or an empty one:
-      all of mesh_set is, at the end.
+    validation: data.MeshSet that is evaluated every eval_steps and at the end; None or an empty
+      one: all of mesh_set is, at the end.
 
   Returns:
     TrainingResult.
@@ -100,7 +98,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
 def _train(session, run, mesh_set, validation, machine, start_time):
   import tensorflow.compat.v1 as tf
   from . import checkpoint
-  from .training import evaluation, inputs, loop, step, summaries
+  from .training import evaluation, inputs, loop, step, summaries, validation_curve
   config = run.config.training
   iterator = tf.data.make_initializable_iterator(
       inputs.training_batches(run, mesh_set, machine.static_shapes))
@@ -126,12 +124,14 @@ def _train(session, run, mesh_set, validation, machine, start_time):
     try:
       looped = training._replace(train=machine.looped(session, training.train))
       log = _StepLog(progress, writer, config.log_steps, machine.precision.scale_loss)
-      curve = _Curve(run.folder, writer, start_time, progress.write)
+      curve = validation_curve.ValidationCurve(
+          run.folder.validation, run.start_step, start_time, writer, progress.write)
       hooks = [loop.Hook(config.checkpoint_steps, save),
                loop.Hook(config.sample_steps,
                          lambda number: samples.draw(session, number, progress.write))]
       if is_validation:
-        hooks.append(loop.Hook(config.eval_steps, lambda number: curve.add(number, evaluate(session))))
+        hooks.append(loop.Hook(config.eval_steps,
+                               lambda number: curve.add(number, evaluate(session))))
       step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write,
                              hooks, machine.steps_per_run)
     except KeyboardInterrupt:
@@ -170,32 +170,6 @@ class _StepLog:
     self._progress.advance(values, done)
     if number == 1 or loop.is_due(number, done, self._every):
       self._writer.write(number, scalars)
-
-
-class _Curve:
-  """Shows the validation losses, and keeps them in <run>/validation.jsonl and for TensorBoard.
-
-  Attributes:
-    last: the last Evaluation, or None.
-  """
-
-  def __init__(self, folder, writer, start_time, write_line):
-    self._folder, self._writer, self._start_time = folder, writer, start_time
-    self._write_line = write_line
-    self.last = None
-
-  def add(self, step, found):
-    """Takes the Evaluation after a step."""
-    from .training.losses import LOSS_NAMES
-    bits = {LOSS_NAMES[part]: value for part, value in found.bits_per_vertex().items()}
-    self._write_line('Step {}: {} validation meshes, bits per vertex: {}'.format(
-        step, found.num_meshes, found.bits_line()))
-    self._writer.write(step, {'validation/bits_per_vertex/' + name: value
-                              for name, value in bits.items()})
-    with open(self._folder.validation, 'a', encoding='utf-8') as file:
-      file.write(json.dumps({'step': step, 'seconds': round(time.time() - self._start_time, 1),
-                             'bits_per_vertex': bits}) + '\n')
-    self.last = found
 
 
 class _SampleWriter:
@@ -273,8 +247,9 @@ def load_meshes(data_path, prepared, run_config):
     OSError: the folder cannot be read.
   """
   from . import data
-  bits = run_config.vertex_model.quantization_bits
-  limits = run_config.vertex_model.max_num_input_verts, run_config.face_model.max_seq_length
+  bits, parts = run_config.vertex_model.quantization_bits, run_config.training.parts
+  limits = (run_config.vertex_model.max_num_input_verts if 'vertex' in parts else None,
+            run_config.face_model.max_seq_length if 'face' in parts else None)
   if prepared is None:
     return data.load_mesh_set(data_path, bits, *limits)
   if prepared.settings.quantization_bits != bits:
@@ -314,9 +289,9 @@ def build_parser():
   """The command's flags."""
   parser = cli.ArgumentParser('polygen.train', __doc__)
   parser.add_argument('--data_path', '--datapath', metavar='DIR',
-                      help='folder of mesh files (each a class) or of subfolders (each a class), or '
-                      'the parent of meshes/, or what polygen.prepare has written; without it the '
-                      'four meshes of the project')
+                      help='folder of mesh files (each a class) or of subfolders (each a class), '
+                      'or the parent of meshes/, or what polygen.prepare has written; without it '
+                      'the four meshes of the project')
   parser.add_argument('--output_path', metavar='DIR', default='output', help='the run folder')
   add_config_flags(parser)
   cli.add_machine_flags(parser)
@@ -337,12 +312,11 @@ def main(argv=None):
         {'data_digest': mesh_set.digest,
          'npu_options': run_config.npu_options + tuple(args.npu_option)})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
-    if prepared and not machine.static_shapes and (
-        args.batch_size, args.tokens_per_batch, args.config) == (None, None, None):
+    if prepared and not machine.static_shapes and not decides_batches(args):
       run_config = with_token_budget(run_config, mesh_set)
     if machine.static_shapes and run_config.training.tokens_per_batch:
       raise ValueError('batches of tokens_per_batch have varying shapes, which this device cannot '
-                       'take: give --tokens_per_batch 0 and a --batch_size')
+                       'take: give a --batch_size')
     from .training import inputs
     from .training.continuing import open_run
     inputs.picks_of_steps(run_config.training, mesh_set)  # raises if a mesh is beyond the budget

@@ -11,7 +11,7 @@ LIMITS = {'max_vertices': 190, 'max_face_tokens': 800}
 
 
 def _wheel(corners):
-  """One face, and a point above its centre: few tokens for each of many vertices, or the reverse."""
+  """One face of many corners."""
   angles = 2 * np.pi * np.arange(corners) / corners
   return np.stack([np.cos(angles), 0 * angles, np.sin(angles)], axis=-1), [list(range(corners))]
 

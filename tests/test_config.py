@@ -237,6 +237,10 @@ def test_every_flag_sets_its_fields_and_no_other(flag):
 
 def test_switches():
   assert config_of('--random_shift').training.random_shift
+  assert not config_of('--preset', 'paper', '--no_random_shift').training.random_shift
+  assert config_of('--preset', 'paper').training.random_shift
+  with pytest.raises(ValueError, match='choose one of them'):
+    config_of('--batch_size', 3, '--tokens_per_batch', 100)
   assert not config_of('--condition', 'none').vertex_model.class_conditional
   uncond = {'vertex_model': {'class_conditional': False}}
   assert config.overlay(config.PRESETS['toy'], uncond) == config_of('--condition', 'none')

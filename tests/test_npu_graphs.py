@@ -60,8 +60,9 @@ def sampling_graph(models_, **options):
 
 @pytest.mark.parametrize('variant, dropout_rate, device, mode, training', [
     ('full', 0.3, 'npu', 'mix', {}),
-    ('plain', 0., 'npu', 'bfloat16', {'learning_rate_decay': 'none', 'loss_scaling': 'fixed', 'warmup_steps': 3,
-                                  'gradient_clip_norm': 1.}),
+    ('plain', 0., 'npu', 'bfloat16', {
+        'learning_rate_decay': 'none', 'loss_scaling': 'fixed', 'warmup_steps': 3,
+        'gradient_clip_norm': 1.}),
 ])
 def test_the_padded_training_graph_is_clean(variant, dropout_rate, device, mode, training):
   with tf.Graph().as_default() as graph, fake_adapter.installed():
@@ -85,7 +86,8 @@ def test_the_padded_evaluation_graph_is_clean(variant):
 def test_the_packed_training_graph_is_not_static():
   with tf.Graph().as_default():
     batch = tf.data.make_initializable_iterator(data.packed_training_dataset(
-        [MESH] * 2, [0, 1], lambda step: [(0, 0), (0, 1)], 0, 5, seed=0, quantization_bits=BITS)).get_next()
+        [MESH] * 2, [0, 1], lambda step: [(0, 0), (0, 1)], 0, 5, seed=0,
+        quantization_bits=BITS)).get_next()
     assert any('unknown dimension' in finding
                for finding in lint(list(batch_losses(models('full'), batch).values())))
 

@@ -132,8 +132,8 @@ def test_the_packed_dataset_delivers_the_numpy_batches():
   mesh_set = data.load_mesh_set()
   with tf.Graph().as_default(), tf.Session() as session:
     iterator = tf.data.make_initializable_iterator(data.packed_training_dataset(
-        mesh_set.meshes, mesh_set.labels, lambda step: data.batch_picks(4, 3, step, 7), 5, 8, seed=7,
-        random_shift=True))
+        mesh_set.meshes, mesh_set.labels, lambda step: data.batch_picks(4, 3, step, 7), 5, 8,
+        seed=7, random_shift=True))
     batch = iterator.get_next()
     session.run(iterator.initializer)
     for step in (5, 6, 7):

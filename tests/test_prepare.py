@@ -1,4 +1,4 @@
-"""Laws of preparation: every file is kept or named, and the arrays depend on nothing but the files."""
+"""Laws of preparation: every file is kept or named, and the arrays depend on the files alone."""
 import json
 import os
 import random
@@ -16,7 +16,8 @@ import checkout
 import tiny
 from benchmarks import objects
 from polygen import cli, data, prepare
-from polygen.data.preparation import journal, labels, one_file, pool, tree
+from polygen.data.preparation import journal, labels, one_file, pool, store, tree
+from polygen.data.preparation import run as run_module
 
 SPLITS = ('train', 'validation', 'test')
 
@@ -160,6 +161,8 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
   (tmp_path / 'other' / 'z.ply').write_bytes(b'')
   os.symlink(str(tmp_path / 'other'), str(root / 'linked'))
   os.symlink(str(root), str(deep / 'up'))
+  os.symlink(str(tmp_path / 'other'), str(root / 'linked_again'))
+  os.symlink(str(root / 'a'), str(root / '0'))
   os.symlink('self.obj', str(root / 'self.obj'))
   os.symlink('nowhere', str(root / 'broken.stl'))
   names = [file.name for file in tree.mesh_files(str(root))]
@@ -177,20 +180,26 @@ def test_classes_of_shapenet_are_those_of_the_published_weights(tmp_path):
     folder = tmp_path / 'in' / 'core' / synset / 'model{}'.format(number) / 'models'
     folder.mkdir(parents=True)
     (folder / 'model_normalized.obj').write_bytes(broken_meshes.TRIANGLE)
+    (folder.parent / 'part.obj').write_bytes(broken_meshes.TRIANGLE)
   data.prepare(str(tmp_path / 'in'), str(tmp_path / 'out'),
                data.PrepareSettings(split=(1., 0., 0.)))
   found = sets_of(tmp_path / 'out')['train']
-  assert len(found.classes) == 55 and found.classes[49] == 'table' and found.classes[0] == 'airplane'
-  assert found.labels.tolist() == [18, 49] and found.classes[18] == 'chair'
+  assert len(found.classes) == 55
+  assert found.classes[49] == 'table' and found.classes[0] == 'airplane'
+  assert found.labels.tolist() == [18, 18, 49, 49] and found.classes[18] == 'chair'
 
 
 def test_classes_from_folders():
   assert labels.label_of('chair/old/a.obj') == 'chair' and labels.label_of('a.b.obj') == 'a.b'
   assert labels.label_of('02691156/x/model.obj') == '02691156'
-  assert not labels.is_synset_path('12345678/x/model.obj')
-  names, ids = labels.class_ids({'12345678', '02691156'}, True)
-  assert len(names) == 56 and ids['12345678'] == 55 and names[55] == '12345678'
-  assert labels.class_ids({'b', 'a'}, False) == (['a', 'b'], {'a': 0, 'b': 1})
+  assert labels.label_of('20261122/a/b.obj') == '20261122'
+  assert labels.label_of('a/b.obj', '20261122') == 'a'
+  assert labels.label_of('m/models/model_normalized.obj', '04379243') == '04379243'
+  assert labels.label_of('m/models/model_normalized.obj', '02834778') == '02834778'
+  names, ids = labels.class_ids({'02834778', '02691156', 'readme'})
+  assert len(names) == 57 and (ids['02691156'], ids['02834778'], ids['readme']) == (0, 55, 56)
+  assert names[0] == 'airplane' and names[55:] == ['02834778', 'readme']
+  assert labels.class_ids({'b', 'a'}) == (['a', 'b'], {'a': 0, 'b': 1})
 
 
 # The split.
@@ -353,6 +362,75 @@ def test_a_file_that_has_changed_is_read_again(tree_of_meshes, tmp_path):
   assert len(entries) == 11 and entries['gear/00001.obj']['vertices'] == 3
 
 
+@pytest.mark.parametrize('moment', ['first arrays', 'half the arrays', 'classes', 'end', 'journal'])
+def test_a_death_while_the_arrays_are_written_costs_nothing(
+    prepared, tree_of_meshes, tmp_path, monkeypatch, moment):
+  """Stopped by an error where a kill would stop it."""
+  calls = []
+
+  def failing(function, number):
+    def called(*arguments):
+      calls.append(function)
+      if len(calls) == number:
+        raise Stop
+      return function(*arguments)
+    return called
+
+  module, name, number = {
+      'first arrays': (store.SplitWriter, 'write', 1),
+      'half the arrays': (store.SplitWriter, 'write', 60), 'classes': (run_module, 'write_json', 1),
+      'end': (run_module, 'write_json', 2), 'journal': (run_module.os, 'remove', 1)}[moment]
+  out = str(tmp_path / 'out')
+  with monkeypatch.context() as patch, pytest.raises(Stop):
+    patch.setattr(module, name, failing(getattr(module, name), number))
+    data.prepare(tree_of_meshes[0], out, broken_meshes.settings())
+  assert os.path.exists(os.path.join(out, 'unfinished.journal'))
+  result = data.prepare(tree_of_meshes[0], out, broken_meshes.settings())
+  assert tiny.files(out) == tiny.files(prepared) and result.was_prepared == (moment == 'journal')
+
+
+def test_trouble_that_may_pass_is_tried_again(tmp_path, monkeypatch):
+  objects.write_objects(str(tmp_path / 'in'), 6)
+  with monkeypatch.context() as patch, pytest.raises(Stop):
+    patch.setattr(run_module, 'prepare_file',
+                  lambda path, settings: one_file.FileResult('not readable', 'too many open files'))
+    data.prepare(str(tmp_path / 'in'), str(tmp_path / 'out'), on_file=raise_at_the_end)
+  # 5 and 5. are the same setting.
+  result = data.prepare(str(tmp_path / 'in'), str(tmp_path / 'out'),
+                        data.PrepareSettings(max_file_mb=100))
+  assert result.summary['kept'] == 6
+
+
+def test_workers_that_cannot_start_are_an_error_not_a_reason(tmp_path):
+  objects.write_objects(str(tmp_path / 'in'), 6)
+  script = tmp_path / 'unguarded.py'
+  script.write_text('import sys\nsys.path.insert(0, {!r})\nfrom polygen import data\n'
+                    'data.prepare({!r}, {!r}, workers=2)\n'.format(
+                        str(checkout.ROOT), str(tmp_path / 'in'), str(tmp_path / 'out')))
+  ended = subprocess.run([sys.executable, str(script)], stderr=subprocess.PIPE)
+  assert ended.returncode == 1 and b'guard its entry point' in ended.stderr
+  assert not data.is_prepared(str(tmp_path / 'out'))
+
+
+def slow(item):
+  """For the test below."""
+  time.sleep(60)
+
+
+def test_an_end_in_the_middle_does_not_wait_for_the_work():
+  start = time.time()
+  pool_of = pool.in_processes(slow, range(5), 2, None)
+  previous = signal.signal(signal.SIGALRM, lambda *unused: (_ for _ in ()).throw(Stop()))
+  signal.setitimer(signal.ITIMER_REAL, 8.)
+  try:
+    with pytest.raises(Stop):
+      next(pool_of)
+  finally:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, previous)
+  assert time.time() - start < 40
+
+
 def lethal(item):
   """For the test below: some items kill their process."""
   if item == 3:
@@ -363,6 +441,7 @@ def lethal(item):
 def test_a_process_that_dies_costs_its_own_item_alone():
   found = dict(pool.in_processes(lethal, range(10), 2, lambda item: 'dead'))
   assert found == {item: 'dead' if item == 3 else 2 * item for item in range(10)}
+  assert dict(pool.in_processes(lethal, [3], 1, lambda item: 'dead')) == {3: 'dead'}
 
 
 # Variation.

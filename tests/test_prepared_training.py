@@ -3,13 +3,16 @@ import contextlib
 import io
 import json
 import os
+import time
 
 import numpy as np
 import pytest
 
+import fake_adapter
 import tiny
 from benchmarks import objects
-from polygen import checkpoint, data, sample, train
+from polygen import checkpoint, cli, data, sample, train
+from polygen.training import continuing, evaluation, validation_curve
 
 SIZES = ['--hidden_size', '16', '--fc_size', '32', '--num_layers', '1', '--num_heads', '2']
 BITS = 5
@@ -70,6 +73,63 @@ def test_the_validation_loss_is_shown_kept_and_falls(prepared, both):
   count = len(data.open_prepared(prepared).validation.meshes)
   assert result.evaluation.num_meshes == count and result.is_validation
   assert 'evaluated on {} validation meshes'.format(count) in printed
+
+
+def test_a_continued_curve_has_every_step_once(tmp_path):
+  path, lines = str(tmp_path / 'curve.jsonl'), []
+
+  class Writer:
+    def write(self, step, scalars):
+      assert len(scalars) == 2
+
+  def curve(start_step):
+    return validation_curve.ValidationCurve(path, start_step, time.time(), Writer(), lines.append)
+
+  found = evaluation.Evaluation({'vertex': 1., 'face': 2.}, 3, 4)
+  first = curve(0)
+  assert validation_curve.read_points(path) == [] and first.last is None
+  first._start_time -= 100
+  for step in (1, 2, 3):
+    first.add(step, found)
+  with open(path, 'a') as file:
+    file.write('{"step": 4, "sec')
+  second = curve(2)
+  assert [point['step'] for point in validation_curve.read_points(path)] == [1, 2]
+  second.add(3, found)
+  points = validation_curve.read_points(path)
+  assert [point['step'] for point in points] == [1, 2, 3] and len(lines) == 4
+  assert points[2]['seconds'] >= points[1]['seconds'] >= 100 and second.last is found
+
+
+@pytest.mark.parametrize('flags, expected', [
+    ([], 8192), (['--batch_size', '7'], 0), (['--tokens_per_batch', '3000'], 3000),
+    (['--config', {'training': {'gradient_clip_norm': 1.}}], 8192),
+    (['--config', {'training': {'tokens_per_batch': 4000}}], 4000),
+    (['--config', {'training': {'tokens_per_batch': 4000}}, '--batch_size', '7'], 0)])
+def test_who_decides_the_size_of_batches(prepared, tmp_path, monkeypatch, flags, expected):
+  found = []
+
+  def stop(run_config, *unused):
+    found.append(run_config.training.tokens_per_batch)
+    raise ValueError('far enough')
+
+  monkeypatch.setattr(continuing, 'open_run', stop)
+  path = tmp_path / 'config.json'
+  for number, flag in enumerate(flags):
+    if isinstance(flag, dict):
+      path.write_text(json.dumps(flag))
+      flags = flags[:number] + [str(path)] + flags[number + 1:]
+  with pytest.raises(cli.CommandError, match='far enough'):
+    run('--data_path', prepared, '--output_path', tmp_path / 'run', *flags)
+  assert found == [expected]
+
+
+def test_an_npu_takes_batches_of_meshes(prepared, tmp_path, capsys):
+  with fake_adapter.installed():
+    line = tiny.error_of(train.main, [
+        '--data_path', prepared, '--output_path', tmp_path / 'run', '--device', 'npu',
+        '--tokens_per_batch', 3000], capsys)
+  assert '--batch_size' in line and not (tmp_path / 'run').exists()
 
 
 def test_models_trained_alone_draw_together(prepared, tmp_path, capsys):

@@ -39,8 +39,8 @@ def test_2000_files_a_tenth_of_them_broken_killed_at_random_moments(tmp_path):
   assert tiny.files(tmp_path / 'killed') == tiny.files(tmp_path / 'whole')
 
 
-PEAK = ("; import re, resource; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())"
-        ".group(1), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+PEAK = ("; import resource; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0], "
+        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
 
 
 def peaks(code):
@@ -61,8 +61,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
       vertices, faces = objects.house(np.random.default_rng(number))
       data.write_obj(vertices, faces, os.path.join(path, '{}.obj'.format(number)))
     found[count] = peaks('from polygen import data; data.prepare({!r}, {!r})'.format(folder, out))
-    found[count] += peaks('from polygen import prepare; prepare.main([{!r}, {!r}, "--workers", "2"])'
-                          .format(folder, out + '_2'))
+    found[count] += peaks('from polygen import prepare; prepare.main({!r})'.format(
+        [folder, out + '_2', '--workers', '2']))
     found[count] += peaks('from polygen import train; train.main({!r})'.format([
         '--data_path', out, '--output_path', out + '_run', '--training_steps', '30',
         '--num_samples', '0', '--eval_steps', '30', '--batch_size', '16', '--hidden_size', '16',

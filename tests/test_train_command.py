@@ -45,7 +45,7 @@ def test_the_lines_that_scripts_grep(tiny_training):
   number = r'[0-9.]+(e[+-][0-9]+)?$'
   losses = result.evaluation.per_batch(2)
   for start, field, value in (
-      ('Loss (vertices) ', 3, losses.vertices), ('Loss (faces) ', 3, losses.faces),
+      ('Loss (vertices) ', 3, losses['vertex']), ('Loss (faces) ', 3, losses['face']),
       ('StepTime: ', 2, result.step_time), ('TimetoTrain: ', 2, result.total_time)):
     lines = [line for line in text.splitlines() if line.startswith(start)]
     assert lines and all(re.match(number, line.split(' ')[field - 1]) for line in lines)
@@ -71,7 +71,7 @@ def test_a_picture_that_is_there_stays(tmp_path, monkeypatch):
   (tmp_path / 'samples' / 'step_000003.png').write_text('mine')
   run = types.SimpleNamespace(
       folder=checkpoint.RunFolder(str(tmp_path)), config=tiny.run_config(num_samples=0))
-  writer = train._SampleWriter(run, None, types.SimpleNamespace(meshes=[]), False)
+  writer = train._SampleWriter(run, {}, types.SimpleNamespace(meshes=[]), False)
   writer._sampler = types.SimpleNamespace(sample=lambda *unused_arguments: [])
   writer.draw(None, 3, lambda line: None)
   assert pictures == [str(tmp_path / 'samples' / 'step_000003_2.png')]

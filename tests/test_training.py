@@ -390,14 +390,16 @@ def run_loop(monkeypatch, start_step, stop_step, steps_per_run=1):
     reported.append((number, result.losses))
 
   mean = loop.train(
-      clock, step.TrainingStep({}, None, GLOBAL_STEP, None), start_step, stop_step, on_step, [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))], steps_per_run)
+      clock, step.TrainingStep({}, None, GLOBAL_STEP, None), start_step, stop_step, on_step,
+      [loop.Hook(3, hook('a')), loop.Hook(4, hook('b'))], steps_per_run)
   return mean, calls, reported
 
 
 def test_hooks_run_at_their_steps_and_at_the_end(monkeypatch):
   _, calls, reported = run_loop(monkeypatch, 2, 10)
   assert calls == [('a', 3), ('b', 4), ('a', 6), ('b', 8), ('a', 9), ('a', 10), ('b', 10)]
-  assert reported == [(number, {'vertex': number - 2., 'face': 2. - number}) for number in range(3, 11)]
+  assert reported == [(number, {'vertex': number - 2., 'face': 2. - number})
+                      for number in range(3, 11)]
   _, calls, _ = run_loop(monkeypatch, 0, 12)
   assert calls.count(('a', 12)) == calls.count(('b', 12)) == 1
 

@@ -17,7 +17,7 @@ def check_ply(data):
   header, end, body = data.partition(b'end_header')
   if not end:
     raise ValueError('its header does not end')
-  promised = sum(map(int, re.findall(rb'^\s*element\s+\S+\s+(\d+)', header, re.MULTILINE)))
+  promised = sum(map(int, re.findall(rb'^[ \t]*element[ \t]+\S+[ \t]+(\d+)', header, re.MULTILINE)))
   found = len(body.splitlines()) - 1  # the first is the rest of the header
   if b'ascii' in header.lower() and found < promised:
     raise ValueError(f'its header promises {promised} lines, but {max(0, found)} follow')

@@ -68,12 +68,25 @@ def add_config_flags(parser):
                       'config.json of a run; flags replace both')
   parser.add_argument('--condition', choices=config_lib.CONDITIONS,
                       help='whether the vertex model is given the class (toy: class)')
-  parser.add_argument('--random_shift', action='store_true',
+  parser.add_argument('--random_shift', action='store_true', default=None,
                       help='move each mesh at random in every epoch')
+  parser.add_argument('--no_random_shift', action='store_false', dest='random_shift',
+                      help='leave them (presets paper and pretrained move them)')
   toy = config_lib.PRESETS['toy']
   for flag in CONFIG_FLAGS:
     parser.add_argument('--' + flag.name, type=flag.type, metavar='N', help='{} (toy: {})'.format(
         flag.help, config_lib.get_field(toy, flag.fields[0])))
+
+
+def decides_batches(args):
+  """Whether flags or the file of --config say how large batches are.
+
+  Raises:
+    ValueError, OSError: the file is wrong.
+  """
+  in_file = config_lib.read_json(args.config).get('training', {}) if args.config else {}
+  return (args.batch_size is not None or args.tokens_per_batch is not None
+          or not {'batch_size', 'tokens_per_batch'}.isdisjoint(in_file))
 
 
 def config_from_args(args, values_for_data=None):
@@ -93,8 +106,13 @@ def config_from_args(args, values_for_data=None):
     run_config = config_lib.overlay(run_config, config_lib.read_json(args.config), args.config)
   values = {field: getattr(args, flag.name) for flag in CONFIG_FLAGS for field in flag.fields
             if getattr(args, flag.name) is not None}
-  if args.random_shift:
-    values['training.random_shift'] = True
+  if args.random_shift is not None:
+    values['training.random_shift'] = args.random_shift
+  if args.batch_size is not None:
+    if args.tokens_per_batch:
+      raise ValueError('--batch_size takes so many meshes per step and --tokens_per_batch so many '
+                       'tokens: choose one of them')
+    values['training.tokens_per_batch'] = 0
   if args.condition:
     values['vertex_model.class_conditional'] = args.condition == 'class'
   return config_lib.replace_fields(run_config, values)

@@ -1,9 +1,10 @@
 """From a folder of mesh files to arrays that training reads by index.
 
-    tree        which files there are          one_file   one file -> examples, or why not
-    pool        many files, many processes     journal    what is done, so that nothing is done twice
-    labels      classes from folders           store      the arrays: written, and mapped for reading
-    run         all of it                      report     what became of every file
+    settings    what decides the result      run        all of it
+    tree        which files there are        one_file   one file -> examples, or why not
+    pool        files in many processes      journal    what is done, and need not be done again
+    labels      classes from folders         store      the arrays: written, mapped for reading
+                                             report     what became of every file
 """
 from .run import PrepareResult, prepare
 from .settings import PrepareSettings

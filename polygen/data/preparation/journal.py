@@ -109,8 +109,9 @@ class Journal:
     self._file.seek(0)
     found = self._file.read(min(end, len(head)))
     if found != head[:len(found)]:
-      raise ValueError(f'{path}: this folder holds an unfinished preparation with other settings '
-                       'or of another folder; give the same ones to finish it, or another OUT_DIR')
+      raise ValueError(f'{path}: this folder holds an unfinished preparation with other settings, '
+                       'of another folder or by another version; give the '
+                       'same ones to finish it, or another OUT_DIR')
     if len(found) < len(head):
       self._file.truncate(0)
       self._file.write(head)
@@ -147,5 +148,7 @@ def _lock(file, path):
     return
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except OSError:
+  except BlockingIOError:
     raise ValueError(f'{path}: another preparation is writing to this folder') from None
+  except OSError:
+    return  # a file system without locks

@@ -1,13 +1,15 @@
 """The class of a mesh file, from the folders it lies in.
 
-    ShapeNetCore:   [.../]<synset>/<model>/models/model_normalized.obj    the name of the synset
-                    [.../]<synset>/<model>/model.obj
-    else:           <class>/.../x.obj                                      the first folder
-                    x.obj                                                  the stem of the file
+    [.../]<synset>/<model>/...                          a synset of ShapeNetCore v2: its name
+    [.../]<digits>/<model>/models/model_normalized.obj  another synset: its number
+    [.../]<digits>/<model>/model.obj
+    <class>/.../x.obj                                   the first folder
+    x.obj                                               the stem of the file
 """
 import os
 import re
 
+_IN_SYNSET = re.compile(r'(?:.*/)?(\d{8})/[^/]+/')
 _SHAPENET = re.compile(r'(?:.*/)?(\d{8})/[^/]+/(?:models/model_normalized|model)\.\w+$')
 
 # The 55 synsets of ShapeNetCore v2, by number; a class id of DeepMind's published weights is the
@@ -30,38 +32,37 @@ SHAPENET_SYNSETS = {
     '04554684': 'washer'}
 
 
-def label_of(name):
+def label_of(name, folder_name=''):
   """The class of a file by its path relative to the folder; for ShapeNet the number of the synset.
 
-  >>> label_of('chair/old/a.obj'), label_of('a.obj')
-  ('chair', 'a')
+  folder_name: of the folder itself, which may be that of one synset.
+
+  >>> label_of('chair/old/a.obj'), label_of('a.obj'), label_of('04379243/m/part.obj')
+  ('chair', 'a', '04379243')
   """
-  match = _SHAPENET.match(name)
-  if match:
-    return match.group(1)
+  path = folder_name + '/' + name
+  known, layout = _IN_SYNSET.match(path), _SHAPENET.match(path)
+  if known and known.group(1) in SHAPENET_SYNSETS:
+    return known.group(1)
+  if layout:
+    return layout.group(1)
   return name.split('/')[0] if '/' in name else os.path.splitext(name)[0]
 
 
-def class_ids(labels, are_synsets):
+def class_ids(labels):
   """Names of the classes and the id of each label.
+
+  Where one label is a synset of ShapeNetCore v2, the ids are those of all 55, whether or not they
+  are there, as published weights have them; other labels follow. Else labels are sorted.
 
   Args:
     labels: different results of `label_of`.
-    are_synsets: whether all of them are numbers of synsets. The ids are then those of all 55,
-      whether or not they are there, as published weights have them; unknown ones follow.
 
   Returns:
     (list of names in the order of their ids, {label: id}).
   """
-  if not are_synsets:
-    ordered = sorted(labels)
-    return ordered, {label: number for number, label in enumerate(ordered)}
-  ordered = sorted(SHAPENET_SYNSETS) + sorted(set(labels) - set(SHAPENET_SYNSETS))
-  names = [SHAPENET_SYNSETS.get(synset, synset) for synset in ordered]
-  return names, {label: number for number, label in enumerate(ordered)}
-
-
-def is_synset_path(name):
-  """Whether a path has ShapeNet's layout, with a synset of ShapeNetCore."""
-  match = _SHAPENET.match(name)
-  return bool(match) and match.group(1) in SHAPENET_SYNSETS
+  ordered = sorted(labels)
+  if not SHAPENET_SYNSETS.keys().isdisjoint(labels):
+    ordered = sorted(SHAPENET_SYNSETS) + sorted(set(labels) - set(SHAPENET_SYNSETS))
+  return ([SHAPENET_SYNSETS.get(label, label) for label in ordered],
+          {label: number for number, label in enumerate(ordered)})

@@ -42,18 +42,21 @@ class Skipped(Exception):
 
 
 def prepare_file(path, settings):
-  """The FileResult of a file. Never raises: whatever goes wrong is a reason to skip it.
+  """The FileResult of a file: whatever goes wrong is a reason to skip it.
 
   Args:
     path: of the file.
     settings: PrepareSettings.
+
+  Raises:
+    ImportError: trimesh is missing: no fault of the file.
   """
   try:
     return _prepare(path, settings)
   except Skipped as skipped:
     reason, message, numbers = skipped.args
   except ImportError:
-    raise  # an extra is missing: this is no fault of the file
+    raise
   except OSError as error:
     reason, message, numbers = 'not readable', error.strerror or str(error), {}
   except MemoryError:

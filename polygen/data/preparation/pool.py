@@ -18,10 +18,13 @@ def in_processes(function, items, workers, on_death):
   Args:
     function: of one argument; it and its results can be pickled.
     items: iterable, read as far as there is work to do.
-    workers: processes; 1 does everything in this one.
+    workers: processes; 0 does everything in this one.
     on_death: function item -> result, for an item that killed its process.
+
+  Raises:
+    RuntimeError: no process can start.
   """
-  if workers == 1:
+  if not workers:
     for item in items:
       yield item, function(item)
     return
@@ -47,6 +50,7 @@ def _until_death(function, items, workers, working):
       workers, multiprocessing.get_context('spawn'), _start_worker, (os.getpid(),)) as pool:
     pending = {}
     try:
+      _check_start(pool)
       while True:
         for item in items:
           working.append(item)
@@ -61,9 +65,22 @@ def _until_death(function, items, workers, working):
           item = pending.pop(future)
           working.remove(item)
           yield item, result
-    finally:
+    except BaseException:  # a death, Ctrl-C, or the caller has enough: no more of this work is used
       for future in pending:
         future.cancel()
+      for process in list((pool._processes or {}).values()):  # no public call before Python 3.14
+        process.terminate()
+      raise
+
+
+def _check_start(pool):
+  """Tells processes that cannot start from those that an item killed."""
+  try:
+    pool.submit(os.getpid).result()
+  except BrokenProcessPool:
+    raise RuntimeError(
+        "worker processes cannot start: a script that asks for some must guard its entry point by "
+        "if __name__ == '__main__', or do without (workers=0)") from None
 
 
 def _start_worker(parent):

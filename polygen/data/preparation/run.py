@@ -12,11 +12,13 @@ from . import tree
 from .. import reading
 from .one_file import FileResult, prepare_file
 from .report import Report
-from .settings import SPLITS, PrepareSettings, check_settings
+from .settings import SPLITS, PrepareSettings, checked_settings
 from .store import (
     CLASSES_FILE, PREPARED_FILE, SplitWriter, is_prepared, read_json, write_json)
 
 JOURNAL_FILE = 'unfinished.journal'
+# What may go well when it is tried again; the journal does not make these final.
+PASSING_REASONS = ('not readable', 'out of memory', 'crashed')
 DIED = FileResult('crashed', 'the process that read it died, perhaps for lack of memory')
 
 
@@ -35,7 +37,7 @@ class PrepareResult(NamedTuple):
   was_prepared: bool
 
 
-def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=1, on_file=None):
+def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=0, on_file=None):
   """Reads every mesh below a folder and writes a prepared folder (see store.py).
 
   May be killed at any time: called again, it goes on, and ends with the same bytes.
@@ -44,9 +46,10 @@ def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=1, on_fil
     in_folder: the meshes.
     out_folder: missing, empty, or what an earlier call with the same arguments has left.
     settings: PrepareSettings.
-    workers: processes. Above 1 they are spawned: a script must guard its entry point by
-      `if __name__ == '__main__'`.
-    on_file: function (files done, files in all, files skipped so far), called now and then.
+    workers: processes that are spawned: a script must guard its entry point by
+      `if __name__ == '__main__'`. 0: everything happens in this one, which a deadly file then ends.
+    on_file: function (files done, files in all, files skipped so far), called at the start and
+      after every file.
 
   Returns:
     PrepareResult.
@@ -54,9 +57,10 @@ def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=1, on_fil
   Raises:
     ValueError: a setting without sense, a folder that holds something else, or no mesh at all.
     OSError: the folders cannot be read or written.
-    ImportError: files of other formats than OBJ need trimesh, which is missing.
+    ImportError: there are files that need trimesh, which is missing.
+    RuntimeError: no worker can start.
   """
-  check_settings(settings)
+  settings = checked_settings(settings)
   identity = dict(settings._asdict(), split=list(settings.split))
   if is_prepared(out_folder):
     return _prepared_before(out_folder, identity, os.path.abspath(in_folder))
@@ -76,6 +80,9 @@ def prepare(in_folder, out_folder, settings=PrepareSettings(), workers=1, on_fil
 
 def _prepared_before(out_folder, identity, in_folder):
   description = read_json(os.path.join(out_folder, PREPARED_FILE))
+  journal = os.path.join(out_folder, JOURNAL_FILE)
+  if os.path.exists(journal):  # killed between the last two steps
+    os.remove(journal)
   if description['settings'] != identity or description['in_folder'] != in_folder:
     raise ValueError(f'{out_folder} holds meshes prepared with other settings or from another '
                      'folder: choose another OUT_DIR')
@@ -93,12 +100,13 @@ def _check_own(folder):
 def _work(in_folder, files, settings, workers, journal, on_file):
   """Prepares what the journal lacks; the place of each file's result, int64 [files].
 
-  A file that has changed since counts as not done.
+  A file that has changed since counts as not done, and one whose trouble may have passed.
   """
   places = np.full(len(files), -1, np.int64)
   numbers = {file.name: number for number, file in enumerate(files)}
   for name, version, place in journal.finished():
-    if name in numbers and version == journals.file_version(os.path.join(in_folder, name)):
+    if name in numbers and version == journals.file_version(os.path.join(in_folder, name)) and (
+        journal.result(place, False).reason not in PASSING_REASONS):
       places[numbers[name]] = place
   del numbers
   done = int((places >= 0).sum())
@@ -109,7 +117,7 @@ def _work(in_folder, files, settings, workers, journal, on_file):
   items = ((number, files[number], journals.file_version(
       os.path.join(in_folder, files[number].name))) for number in left)
   for (number, file, version), result in pool.in_processes(
-      work, items, min(workers, max(1, len(left))), lambda unused_item: DIED):
+      work, items, min(workers, len(left)), lambda unused_item: DIED):
     places[number] = journal.append(file.name, version, result)
     done, skipped = done + 1, skipped + bool(result.reason)
     on_file(done, len(files), skipped)
@@ -125,14 +133,16 @@ def _prepare_numbered(in_folder, settings, item):
 
 def _assemble(in_folder, out_folder, files, settings, journal, places):
   """Writes the arrays, classes and the report in the order of the files."""
-  sums, longest, found, are_synsets, flat = _count(files, journal, places)
-  names, ids = labels.class_ids(found, are_synsets)
+  label_of = functools.partial(
+      labels.label_of, folder_name=os.path.basename(os.path.abspath(in_folder)))
+  sums, longest, found, flat = _count(files, journal, places, label_of)
+  names, ids = labels.class_ids(found)
   writers = {split: SplitWriter(os.path.join(out_folder, split), sums[split], settings)
              for split in SPLITS}
   try:
     with Report(out_folder) as report:
       for file, place in zip(files, places):
-        result, label = journal.result(place), labels.label_of(file.name)
+        result, label = journal.result(place), label_of(file.name)
         name = names[ids[label]] if not result.reason else None
         report.add(file.name, result, name)
         for mesh in result.meshes:
@@ -151,11 +161,11 @@ def _assemble(in_folder, out_folder, files, settings, journal, places):
   return PrepareResult(summary, len(found), tuple(longest), False)
 
 
-def _count(files, journal, places):
-  """({split: [meshes, vertices, face tokens]}, the longest mesh, labels, whether all are synsets,
-  whether a file lies directly in the folder) of the kept files."""
+def _count(files, journal, places, label_of):
+  """({split: [meshes, vertices, face tokens]}, the longest mesh, labels, whether a file lies
+  directly in the folder) of the kept files."""
   sums = {split: np.zeros(3, np.int64) for split in SPLITS}
-  longest, found, are_synsets, flat = np.zeros(2, np.int64), set(), True, False
+  longest, found, flat = np.zeros(2, np.int64), set(), False
   for file, place in zip(files, places):
     result = journal.result(place, with_meshes=False)
     if result.reason:
@@ -163,8 +173,7 @@ def _count(files, journal, places):
     lengths = np.array(result.meshes, np.int64)
     sums[result.split] += [len(lengths), *lengths.sum(axis=0)]
     longest = np.maximum(longest, lengths.max(axis=0))
-    found.add(labels.label_of(file.name))
-    are_synsets = are_synsets and labels.is_synset_path(file.name)
+    found.add(label_of(file.name))
     flat = flat or '/' not in file.name
   return ({split: total.tolist() for split, total in sums.items()}, longest.tolist(), found,
-          are_synsets and bool(found), flat)
+          flat)

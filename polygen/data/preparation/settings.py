@@ -30,8 +30,13 @@ class PrepareSettings(NamedTuple):
   max_file_mb: float = 100.
 
 
-def check_settings(settings):
-  """Raises a ValueError that names a setting without sense."""
+def checked_settings(settings):
+  """The settings, whole numbers where floats belong made such; a ValueError names a senseless one.
+  """
+  defaults = PrepareSettings()
+  settings = PrepareSettings(*(
+      tuple(map(float, value)) if name == 'split' else type(getattr(defaults, name))(value)
+      for name, value in settings._asdict().items()))
   for name in ('max_vertices', 'max_face_tokens', 'max_file_mb'):
     if not getattr(settings, name) > 0:
       raise ValueError(f'{name} must be positive, not {getattr(settings, name)}')
@@ -48,3 +53,4 @@ def check_settings(settings):
   if not 0 <= settings.merge_planar < 90:
     raise ValueError(f'merge_planar must be an angle below 90 degrees, not '
                      f'{settings.merge_planar:g}')
+  return settings

@@ -3,7 +3,7 @@
     train/ validation/ test/
       vertices.npy         uint8, 16 or 32 [sum of V, 3]   (x, y, z) bins of all meshes, joined
       faces.npy            uint8, 16 or 32 [sum of F]      face tokens of all meshes, joined
-      vertex_offsets.npy   int64 [n + 1]             mesh i has vertices offsets[i] to offsets[i + 1]
+      vertex_offsets.npy   int64 [n + 1]             mesh i: vertices offsets[i] to offsets[i + 1]
       face_offsets.npy     int64 [n + 1]             and face tokens likewise
       classes.npy          int32 [n]                 class of each mesh
     classes.json           names of the classes in the order of their ids

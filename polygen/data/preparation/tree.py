@@ -1,4 +1,5 @@
 """Every mesh file of a folder, at any depth, links followed."""
+import heapq
 import os
 from typing import NamedTuple
 
@@ -19,15 +20,16 @@ class MeshFile(NamedTuple):
 def mesh_files(folder):
   """MeshFiles of all files with the suffix of a mesh, sorted by name; hidden ones are left out.
 
-  Links to folders are followed, but not back into a folder on the way to them.
+  Links to folders are followed, after all that lies in the folder itself; none is entered twice.
 
   Raises:
     OSError: the folder itself cannot be listed.
   """
   os.listdir(folder)
-  found, waiting = [], [('', ())]
-  while waiting:
-    below, ancestors = waiting.pop()
+  found, entered = [], set()
+  folders, links = [''], []
+  while folders or links:
+    below = folders.pop() if folders else heapq.heappop(links)
     path = os.path.join(folder, below)
     try:
       here = os.stat(path)
@@ -35,14 +37,17 @@ def mesh_files(folder):
     except OSError as error:
       found.append(MeshFile(below.rstrip('/'), f'the folder cannot be read: {error.strerror}'))
       continue
-    if (here.st_dev, here.st_ino) in ancestors:
+    if (here.st_dev, here.st_ino) in entered:
       continue
-    ancestors += ((here.st_dev, here.st_ino),)
+    entered.add((here.st_dev, here.st_ino))
     for entry in entries:
-      if _is_folder(entry):
-        waiting.append((below + entry.name + '/', ancestors))
-      elif is_mesh_name(entry.name):
-        found.append(MeshFile(below + entry.name))
+      if not _is_folder(entry):
+        if is_mesh_name(entry.name):
+          found.append(MeshFile(below + entry.name))
+      elif entry.is_symlink():
+        heapq.heappush(links, below + entry.name + '/')
+      else:
+        folders.append(below + entry.name + '/')
   return sorted(found, key=lambda file: file.name)
 
 
