@@ -7,7 +7,7 @@ from benchmarks import objects
 from polygen import data
 
 TRIANGLE = b'v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n'
-LIMITS = {'max_vertices': 190, 'max_face_tokens': 800}
+LIMITS = {'max_vertices': 190, 'max_face_tokens': 900}
 
 
 def _wheel(corners):
@@ -42,7 +42,7 @@ BROKEN = {
     'many_vertices': (_obj_bytes(*_wheel(200)), 'too many vertices',
                       '200 are more than max_vertices = 190'),
     'many_faces': (_obj_bytes(*_many_faces()), 'too many face tokens',
-                   'are more than max_face_tokens = 800'),
+                   'are more than max_face_tokens = 900'),
     'large': (TRIANGLE + b'# filler\n' * 40000, 'file too large', 'max_file_mb = 0.3'),
     'not.stl': (b'solid x\nendsolid x\n', 'broken file', ''),
     'cut.ply': (b'ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n'
