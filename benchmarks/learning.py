@@ -64,7 +64,7 @@ def picture(runs, uniform, path):
       axes.plot(steps, bits[:, column], style, color=color,
                 label='{}, {} ({:.0f} min)'.format(what, name, seconds[-1] / 60))
   axes.axhline(uniform, color='gray', linewidth=0.8)
-  axes.annotate('vertices, all tokens equally probable', (steps[-1], uniform), (0, 3),
+  axes.annotate('vertices, all tokens equally probable', (steps[-1], uniform), (0, -12),
                 textcoords='offset points', ha='right', color='gray')
   axes.set(xlabel='step', ylabel='bits per vertex, validation meshes', ylim=(0, None))
   axes.legend()

@@ -118,7 +118,7 @@ def report(statistics):
 
 def write_picture(samples, path, num_completed, num_samples, training_meshes=(),
                   quantization_bits=8):
-  """Writes a contact sheet of the first samples, below the first training meshes if there are any.
+  """Writes a contact sheet of the first samples, below some training meshes if there are any.
 
   Args:
     samples: Samples.
@@ -132,11 +132,17 @@ def write_picture(samples, path, num_completed, num_samples, training_meshes=(),
   rows = []
   if training_meshes:
     rows.append(('Training meshes', [_floats(mesh, quantization_bits)
-                                     for mesh in training_meshes[:MAX_PICTURED_MESHES]]))
+                                     for mesh in _spread(training_meshes)]))
   rows.append((_samples_title(num_completed, num_samples),
                [{'vertices': sample.vertices, 'faces': sample.faces}
                 for sample in samples[:MAX_PICTURED_SAMPLES]]))
   data.write_contact_sheet(path, rows)
+
+
+def _spread(meshes):
+  """At most MAX_PICTURED_MESHES from all over a sequence, whose classes may follow each other."""
+  count = min(len(meshes), MAX_PICTURED_MESHES)
+  return [meshes[number * len(meshes) // count] for number in range(count)]
 
 
 def _samples_title(num_completed, num_samples):

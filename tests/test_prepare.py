@@ -119,9 +119,10 @@ def test_files_and_folders_without_permission_are_named(tmp_path):
   for folder in tmp_path.parents:
     if os.stat(str(folder)).st_uid == 0 and str(folder).startswith('/tmp/'):
       os.chmod(str(folder), 0o755)
-  code = ('import os, sys; sys.path.insert(0, {!r}); from polygen import data; os.setuid(65534); '
-          'data.prepare({!r}, {!r})').format(
-              str(checkout.ROOT), str(tmp_path / 'in'), str(tmp_path / 'out'))
+  # Once before, so that nothing is imported later on, from where that user may not read.
+  code = ('import os, sys; sys.path.insert(0, {!r}); from polygen import data; '
+          'data.prepare({!r}, {!r}); os.setuid(65534); data.prepare({!r}, {!r})').format(
+              str(checkout.ROOT), *(str(tmp_path / name) for name in ('in', 'warm', 'in', 'out')))
   subprocess.run([sys.executable, '-c', code], check=True, cwd='/')
   skipped = {entry['file']: entry for entry in report_of(tmp_path / 'out')['files']
              if entry['status'] == 'skipped'}

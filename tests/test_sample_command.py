@@ -376,3 +376,8 @@ def test_exit_code_2_and_one_line_on_standard_error(tmp_path, capsys, monkeypatc
       'polygen.sample: error: output is not a run folder: it has no config.json; train one with '
       'python -m polygen.train --output_path output\n')
   assert not os.listdir(str(tmp_path))
+
+
+def test_pictured_training_meshes_come_from_all_over():
+  assert sample_files._spread(list('abcd')) == list('abcd')
+  assert sample_files._spread(range(770)) == [0, 96, 192, 288, 385, 481, 577, 673]
