@@ -5,8 +5,17 @@ import json
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import decoding, meshes, rows
+from benchmarks import decoding, meshes, rows, unit
 from polygen import config, data
+
+
+@pytest.fixture(autouse=True)
+def quick_unit(monkeypatch):
+  """A unit that takes no time: what is tested here is not a figure."""
+  monkeypatch.setattr(unit, 'SIZE', 16)
+  monkeypatch.setattr(unit, 'RUNS', 1)
+  monkeypatch.setattr(decoding, 'MASK_REPEATS', 3)
+  monkeypatch.setattr(meshes, 'REPEATS', 3)
 
 
 def test_rows_have_names_of_their_own():
