@@ -95,7 +95,8 @@ def test_every_example_is_packed_unchanged():
   assert seen == set(labels)
 
 
-@pytest.fixture(params=[True, False], ids=['class', 'unconditional'])
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.slow)],
+                ids=['class', 'unconditional'])
 def models(request):
   arguments = {'class_conditional': request.param, 'num_classes': 3, 'quantization_bits': 4}
   decoder = DEEP if request.param else SHALLOW

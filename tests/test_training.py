@@ -125,6 +125,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
   assert len(expected) == 6 and set(scalars(path)) == set(expected)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(mesh_set, whole_run, tmp_path):
   other = run_training(mesh_set, tmp_path / 'other', seed=4, **WHOLE)
   assert other.evaluation != whole_run[1].evaluation

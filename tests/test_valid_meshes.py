@@ -62,7 +62,7 @@ def counts_of_files(samples, folder, bits):
   return broken
 
 
-@pytest.mark.parametrize('bits', [1, 4, 8])
+@pytest.mark.parametrize('bits', [1, pytest.param(4, marks=pytest.mark.slow), 8])
 def test_a_thousand_random_meshes_are_complete_and_legal(tmp_path, bits):
   models, samples = Models(bits), []
   for number in range(20):

@@ -56,5 +56,6 @@ class ModelsAdam(tf.train.Optimizer):
     if not self._clip_norm or not grads_and_vars:
       return grads_and_vars
     gradients, variables = zip(*grads_and_vars)
-    clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-    return list(zip(clipped, variables))
+    # Not tf.clip_by_global_norm: it holds an infinite constant, which an NPU may not have.
+    scale = self._clip_norm / tf.maximum(tf.global_norm(gradients), self._clip_norm)
+    return [(gradient * scale, variable) for gradient, variable in zip(gradients, variables)]
