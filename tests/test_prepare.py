@@ -331,8 +331,8 @@ def test_a_torn_journal_keeps_its_whole_records(tmp_path):
     with open(path, 'wb') as file:
       file.write(whole[:cut])
     with journal.Journal(path, {'a': 1}) as opened:
-      names = [(name, version) for name, version, _ in opened.finished()]
-      places = [place for _, _, place in opened.finished()]
+      names = [(name, version) for name, version, _, _ in opened.finished()]
+      places = [place for _, _, _, place in opened.finished()]
       count = sum(end <= cut for end in ends)
       assert names == [('file {}'.format(i), journal.FileVersion(i, 2)) for i in range(count)]
       for number, place in enumerate(places):

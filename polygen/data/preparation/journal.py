@@ -65,10 +65,10 @@ class Journal:
     self._file.close()
 
   def finished(self):
-    """Yields (file name, FileVersion, place) of every record."""
+    """Yields (file name, FileVersion, reason or None, place) of every record."""
     for place in self._records:
       entry, _ = self._read(place)
-      yield entry['file'], FileVersion(entry['size'], entry['time']), place
+      yield entry['file'], FileVersion(entry['size'], entry['time']), entry['reason'], place
 
   def append(self, name, version, result):
     """Adds the FileResult of a file; returns its place."""

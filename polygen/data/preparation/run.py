@@ -102,15 +102,14 @@ def _work(in_folder, files, settings, workers, journal, on_file):
 
   A file that has changed since counts as not done, and one whose trouble may have passed.
   """
-  places = np.full(len(files), -1, np.int64)
+  places, is_skipped = np.full(len(files), -1, np.int64), np.zeros(len(files), bool)
   numbers = {file.name: number for number, file in enumerate(files)}
-  for name, version, place in journal.finished():
-    if name in numbers and version == journals.file_version(os.path.join(in_folder, name)) and (
-        journal.result(place, False).reason not in PASSING_REASONS):
-      places[numbers[name]] = place
+  for name, version, reason, place in journal.finished():
+    if name in numbers and reason not in PASSING_REASONS and (
+        version == journals.file_version(os.path.join(in_folder, name))):
+      places[numbers[name]], is_skipped[numbers[name]] = place, bool(reason)
   del numbers
-  done = int((places >= 0).sum())
-  skipped = sum(bool(journal.result(place, False).reason) for place in places if place >= 0)
+  done, skipped = int((places >= 0).sum()), int(is_skipped.sum())
   on_file(done, len(files), skipped)
   left = np.flatnonzero(places < 0).tolist()
   work = functools.partial(_prepare_numbered, in_folder, settings)
