@@ -299,7 +299,8 @@ def angles_within(vertices, faces, degrees):
   return np.array(angles), [len(numbers) for numbers in members.values()]
 
 
-@pytest.mark.parametrize('degrees', [5, 60])
+@pytest.mark.parametrize('degrees', [
+    5, 60, *(pytest.param(degrees, marks=pytest.mark.slow) for degrees in (1, 20))])
 def test_no_face_leaves_the_plane_of_its_region(degrees):
   for vertices, faces in [sphere(2), sphere(3)] + [rough_sphere(seed) for seed in range(5)]:
     angles, sizes = angles_within(vertices, faces, degrees)
