@@ -13,7 +13,7 @@ from polygen.layers import layouts
 from polygen.layers import transformer as transformer_layers
 from polygen.layers import variables
 from polygen.layers.dropout import Dropout
-from polygen.layers.masks import causal_bias, padding_bias
+from polygen.layers.masks import causal_blocks, padding_bias, whole
 from polygen.layers.transformer import (decoding_state, decoding_weights, memory_key_values,
                                         transformer, transformer_step, transformer_weights)
 
@@ -44,19 +44,23 @@ class Stack:
       memory = memory_key_values(self.memory, weights) if cross_attention else None
       memory_bias = padding_bias(self.memory_mask) if cross_attention else None
       length = tf.shape(self.x)[1]
-      self.causal = transformer(self.x, weights, causal_bias(length), memory, memory_bias)
+      self.causal = transformer(self.x, weights, causal_blocks(length), memory, memory_bias)
       self.encoded = transformer(
-          self.x, weights, padding_bias(self.mask), memory, memory_bias)
+          self.x, weights, whole(padding_bias(self.mask)), memory, memory_bias)
       self.causal_by_steps = [self._steps(layout, memory, memory_bias)
-                              for layout in (weights, self._columns(weights))]
+                              for layout in (self._rows(weights), self._columns(weights))]
       self.session = randomise.randomised_session(variables.model_variables('stack'))
       self.values = self._values()
+
+  def _rows(self, weights):
+    rows = decoding_weights(weights, compiled=False)
+    assert rows.layout is layouts.ROWS
+    return rows
 
   def _columns(self, weights):
     with pytest.MonkeyPatch().context() as patch:
       patch.setattr(transformer_layers, 'COLUMNS_HIDDEN_SIZE', self.config.hidden_size)
       columns = decoding_weights(weights, compiled=True)
-      assert decoding_weights(weights, compiled=False) is weights
     assert columns.layout is layouts.COLUMNS
     return columns
 

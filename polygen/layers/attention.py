@@ -7,8 +7,8 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from . import variables
-from .dense import DenseWeights, dense_weights
-from .float32 import in_float32
+from .dense import dense_weights
+from .float32 import keep_float32
 from .matmul import matmul
 
 
@@ -18,64 +18,118 @@ class KeyValues(NamedTuple):
   values: tf.Tensor
 
 
-def self_attention_weights(config):
-  """The variables of self-attention in either layout, as two joined kernels.
+def attend_vjp(q, key_values, bias):
+  """Softmax attention: heads = P V, P = softmax(q K' + bias).
 
-  Returns:
-    qkv [D, 3D] (columns q | k | v, each by head, q scaled by d^-0.5), out [D, D].
-  """
-  hidden = config.hidden_size
-  if config.memory_efficient:
-    q, k, v, out = _memory_efficient_kernels(hidden, config.num_heads)
-  else:
-    q, k, v, out = _separate_kernels(hidden)
-  return DenseWeights(tf.concat([_scaled(q, config), k, v], axis=1)), DenseWeights(out)
-
-
-def cross_attention_weights(config):
-  """The variables of cross-attention.
-
-  Returns:
-    q [D, D], scaled by d^-0.5, kv [D, 2D] (columns k | v, each by head), out [D, D].
-  """
-  q, k, v, out = _separate_kernels(config.hidden_size)
-  return (DenseWeights(_scaled(q, config)), DenseWeights(tf.concat([k, v], axis=1)),
-          DenseWeights(out))
-
-
-def attend(q, key_values, bias):
-  """Softmax attention.
+  dV = P' dheads; of the scores dS = P * (dheads V' - sum(dheads * heads)); dq = dS K, dK = dS' q.
+  The sum, over d, is that of dP * P over the keys (Dao et al., 2022).
 
   Args:
     q: [B, H, T, d], already scaled.
     key_values: KeyValues of S positions.
     bias: added to the scores, broadcast to [B, H, T, S]; 0 or masks.MASKED. None: all allowed.
+      It has no gradient.
 
   Returns:
-    [B, H, T, d].
+    [B, H, T, d]; vjp to the gradients of q and key_values.
   """
-  scores = matmul(q, key_values.keys, transpose_b=True)
+  keys, values = key_values
+  scores = matmul(q, keys, transpose_b=True)
   if bias is not None:
     scores += bias
-  return matmul(in_float32(tf.nn.softmax)(scores), key_values.values)
+  with keep_float32():
+    shares = tf.nn.softmax(scores)
+  heads = matmul(shares, values)
+
+  def vjp(dheads):
+    dshares = matmul(dheads, values, transpose_b=True)
+    with keep_float32():
+      mean = tf.reduce_sum(dheads * heads, axis=-1, keepdims=True)
+      dscores = (dshares - mean) * shares
+    return matmul(dscores, keys), KeyValues(
+        matmul(dscores, q, transpose_a=True), matmul(shares, dheads, transpose_a=True))
+
+  return heads, vjp
 
 
-def _scaled(q, config):
-  return q * (config.hidden_size // config.num_heads) ** -0.5
+def attend_blocks_vjp(q, key_values, blocks):
+  """`attend_vjp` of blocks of queries: see masks.py."""
+  if len(blocks) == 1:
+    return attend_vjp(q, key_values, blocks[0].bias)
+  parts, vjps = zip(*[
+      attend_vjp(q[:, :, start:stop], KeyValues(*(x[:, :, :stop] for x in key_values)), bias)
+      for start, stop, bias in blocks])
+
+  def vjp(dheads):
+    dqs, total = [], None
+    for block, block_vjp in zip(blocks, vjps):
+      dq, dkey_values = block_vjp(dheads[:, :, block.start:block.stop])
+      dqs.append(dq)
+      if total is not None:
+        new_keys = [[0, 0], [0, 0], [0, block.stop - block.start], [0, 0]]
+        dkey_values = KeyValues(*(x + tf.pad(before, new_keys)
+                                  for x, before in zip(dkey_values, total)))
+      total = dkey_values
+    return tf.concat(dqs, axis=2), total
+
+  return tf.concat(parts, axis=2), vjp
 
 
-def _separate_kernels(hidden):
-  return [dense_weights(name, hidden, hidden, bias=False).kernel
+def attend(q, key_values, bias):
+  """The value of `attend_vjp`."""
+  return attend_vjp(q, key_values, bias)[0]
+
+
+def self_attention_kernels(config):
+  """The variables of self-attention: the kernels before it, to be joined, and the one behind, [D, D].
+
+  Returns:
+    (q, k, v) [D, D] for `join_separate_vjp`; or (wqkv,) [H, 1, D, 3d] for `join_wqkv_vjp`, if
+    memory_efficient; out [D, D].
+  """
+  hidden, heads = config.hidden_size, config.num_heads
+  if not config.memory_efficient:
+    q, k, v, out = separate_kernels(config)
+    return (q, k, v), out
+  fans = (hidden, hidden)
+  wqkv = variables.glorot('wqkv', [heads, 1, hidden, 3 * hidden // heads], fans)
+  wo = variables.glorot('wo', [heads, 1, hidden // heads, hidden], fans)
+  return (wqkv,), tf.reshape(wo, [hidden, hidden])
+
+
+def separate_kernels(config):
+  """The variables q, k, v and out [D, D] in separate scopes."""
+  return [dense_weights(name, config.hidden_size, config.hidden_size, bias=False).kernel
           for name in ('q', 'k', 'v', 'output_transform')]
 
 
-def _memory_efficient_kernels(hidden, num_heads):
-  """q, k, v, out [D, D] from `wqkv` [H, 1, D, 3d] (per head q | k | v) and `wo` [H, 1, d, D]."""
-  head = hidden // num_heads
-  fans = (hidden, hidden)
-  wqkv = variables.glorot('wqkv', [num_heads, 1, hidden, 3 * head], fans)
-  wo = variables.glorot('wo', [num_heads, 1, head, hidden], fans)
-  by_projection = tf.transpose(
-      tf.reshape(wqkv, [num_heads, hidden, 3, head]), [2, 1, 0, 3])  # [3, D, H, d]
-  q, k, v = tf.unstack(tf.reshape(by_projection, [3, hidden, hidden]))
-  return q, k, v, tf.reshape(wo, [hidden, hidden])
+def query_scale(config):
+  """d^-0.5, by which queries are scaled."""
+  return (config.hidden_size // config.num_heads) ** -0.5
+
+
+def join_separate_vjp(kernels, config):
+  """q, k, v or q alone -> one kernel with the columns q | k | v, each by head, q scaled."""
+  q, *others = kernels
+  scale = query_scale(config)
+
+  def vjp(dkernel):
+    dq, *dothers = tf.split(dkernel, len(kernels), axis=1) if others else [dkernel]
+    return (dq * scale, *dothers)
+
+  return (tf.concat([q * scale] + others, axis=1) if others else q * scale), vjp
+
+
+def join_wqkv_vjp(kernels, config):
+  """The same from (wqkv,) [H, 1, D, 3d], which has the columns q | k | v of each head."""
+  hidden, num_heads = config.hidden_size, config.num_heads
+  size = hidden // num_heads
+  scales = tf.constant([[[query_scale(config)]], [[1.]], [[1.]]])  # [3, 1, 1]
+  by_head = tf.reshape(kernels[0], [num_heads, hidden, 3, size])
+  joined = tf.transpose(by_head, [1, 2, 0, 3]) * scales
+
+  def vjp(dkernel):
+    dkernel = tf.reshape(dkernel, [hidden, 3, num_heads, size]) * scales
+    return (tf.reshape(tf.transpose(dkernel, [2, 0, 1, 3]), [num_heads, 1, hidden, 3 * size]),)
+
+  return tf.reshape(joined, [hidden, 3 * hidden]), vjp

@@ -1,4 +1,4 @@
-"""Dense layers and embedding tables."""
+"""Dense layers."""
 from typing import NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
@@ -31,20 +31,41 @@ def dense(x, weights):
   return tf.reshape(y, leading + weights.kernel.shape.as_list()[1:])
 
 
-def scale_inputs(weights, scale, bias):
-  """Weights w with dense(x, w) = dense(x * scale + bias, weights); scale, bias: [inputs]."""
-  shift = matmul(bias[None], weights.kernel)[0]
-  return DenseWeights(weights.kernel * scale[:, None],
-                      shift if weights.bias is None else weights.bias + shift)
+def dense_vjp(x, weights):
+  """x [N, inputs] -> y = x W + b [N, outputs]; dx = dy W', dW = x' dy, db = the sum of dy."""
+  kernel, bias = weights
+  y = matmul(x, kernel)
+
+  def vjp(dy):
+    return matmul(dy, kernel, transpose_b=True), DenseWeights(
+        matmul(x, dy, transpose_a=True),
+        None if bias is None else tf.raw_ops.BiasAddGrad(out_backprop=dy))
+
+  return (y if bias is None else tf.nn.bias_add(y, bias)), vjp
 
 
-def scale_outputs(weights, scale):
-  """Weights w with dense(x, w) = scale * dense(x, weights)."""
-  return DenseWeights(weights.kernel * scale,
-                      None if weights.bias is None else weights.bias * scale)
+def scale_inputs_vjp(weights, scale, shift):
+  """Weights V with dense(x, V) = dense(x * scale + shift, weights); scale, shift: [inputs]."""
+  kernel, bias = weights
+  column, row = scale[:, None], shift[None]
+  moved = matmul(row, kernel)[0]
+
+  def vjp(gradient):
+    dmoved = gradient.bias[:, None]
+    dkernel = gradient.kernel * column + matmul(row, dmoved, transpose_a=True, transpose_b=True)
+    return (DenseWeights(dkernel, None if bias is None else gradient.bias),
+            tf.reduce_sum(gradient.kernel * kernel, axis=1), matmul(kernel, dmoved)[:, 0])
+
+  return DenseWeights(kernel * column, moved if bias is None else moved + bias), vjp
 
 
-def embedding_table(name, rows, size):
-  """The variable `name/embeddings` float32 [rows, size]."""
-  with variables.scope(name):
-    return variables.glorot('embeddings', [rows, size])
+def scale_outputs_vjp(weights, scale):
+  """Weights V with dense(x, V) = scale * dense(x, weights); scale: scalar."""
+  scaled = DenseWeights(*(None if tensor is None else tensor * scale for tensor in weights))
+
+  def vjp(gradient):
+    pairs = [(d, tensor) for d, tensor in zip(gradient, weights) if tensor is not None]
+    return (DenseWeights(*(None if d is None else d * scale for d in gradient)),
+            tf.add_n([tf.reduce_sum(d * tensor) for d, tensor in pairs]))
+
+  return scaled, vjp

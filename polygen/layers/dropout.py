@@ -16,27 +16,32 @@ class Dropout:
   Args:
     rate: share of entries set to 0; 0 makes every call the identity.
     seed: int32 [2], e.g. (run seed, global step): the noise is a function of it, of the stack
-      and of the site. None draws from TensorFlow's generator of the graph.
+      and of the site. None draws one from TensorFlow's generator of the graph.
     stack: number of the stack, if several share a seed.
   """
 
   def __init__(self, rate, seed=None, stack=0):
     self._rate = rate
+    if rate and seed is None:
+      seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
     self._seed = seed
     self._site = stack * MAX_SITES
 
   def __call__(self, x):
-    if not self._rate:
-      return x
-    noise = self._noise(tf.shape(x))
-    return tf.where_v2(noise >= self._rate, x / (1. - self._rate), 0.)
+    return self.site()(x)
 
-  def _noise(self, shape):
+  def site(self):
+    """The next site: a linear function that is its own transpose, the same noise at each call."""
+    if not self._rate:
+      return lambda x: x
     self._site += 1
-    if self._seed is None:
-      return tf.random.uniform(shape)
     # All in int32, as an Ascend NPU wants it: the site moves the run seed around its circle.
     move = (self._site * SITE_STEP + (1 << 31)) % (1 << 32) - (1 << 31)
-    # Not tf.random.stateless_uniform: that of TensorFlow 2 makes uint64 numbers on the way.
-    return tf.raw_ops.StatelessRandomUniform(
-        shape=shape, seed=tf.cast(self._seed, tf.int32) + [move, 0])
+
+    def dropped(x):
+      # Not tf.random.stateless_uniform: that of TensorFlow 2 makes uint64 numbers on the way.
+      noise = tf.raw_ops.StatelessRandomUniform(
+          shape=tf.shape(x), seed=tf.cast(self._seed, tf.int32) + [move, 0])
+      return tf.where_v2(noise >= self._rate, x / (1. - self._rate), 0.)
+
+    return dropped

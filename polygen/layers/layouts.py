@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from .dense import DenseWeights, dense
 from .matmul import matmul
-from .norm import normalise
+from .norm import normalise_vjp
 from .shapes import shape_of
 
 
@@ -35,7 +35,15 @@ class Layout(NamedTuple):
   join_heads: Callable
 
 
-def split_rows(x, count, num_heads):
+def _normalise_rows(x):
+  return normalise_vjp(x)[0]
+
+
+def _normalise_columns(x):
+  return normalise_vjp(x, axis=0)[0]
+
+
+def _split_rows(x, count, num_heads):
   """x [B, T, nD] -> n tensors [B, H, T, d]."""
   batch, length, size = shape_of(x)
   x = tf.reshape(x, [batch, length, count, num_heads, size // count // num_heads])
@@ -72,9 +80,9 @@ def transposed(weights):
 
 
 ROWS = Layout(
-    enter=tf.identity, leave=tf.identity, dense=dense, normalise=normalise,
-    split_heads=split_rows, join_heads=_join_rows)
+    enter=tf.identity, leave=tf.identity, dense=dense, normalise=_normalise_rows,
+    split_heads=_split_rows, join_heads=_join_rows)
 COLUMNS = Layout(
     enter=lambda x: tf.transpose(x[:, 0]), leave=lambda x: tf.transpose(x)[:, None],
-    dense=_dense_columns, normalise=lambda x: normalise(x, axis=0),
+    dense=_dense_columns, normalise=_normalise_columns,
     split_heads=_split_columns, join_heads=_join_columns)

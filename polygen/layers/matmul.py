@@ -34,21 +34,21 @@ def matmul_operands(operand_type='', native=False):
     _scope.operands = before
 
 
-def matmul(a, b, transpose_b=False):
-  """a [..., n, k] times b [..., k, m], or [..., m, k] if transpose_b: float32 [..., n, m]."""
+def matmul(a, b, transpose_a=False, transpose_b=False):
+  """a [..., n, k] times b [..., k, m], each with its last axes swapped if so said: [..., n, m]."""
   operand_type, native = _scope.operands
   if not operand_type:
-    return tf.matmul(a, b, transpose_b=transpose_b)
-  return _rounded_product(tf.as_dtype(operand_type), native, transpose_b)(a, b)
+    return tf.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+  return _rounded_product(tf.as_dtype(operand_type), native, transpose_a, transpose_b)(a, b)
 
 
-def _rounded_product(dtype, native, transpose_b):
+def _rounded_product(dtype, native, transpose_a, transpose_b):
   def operand(x):
     x = tf.cast(x, dtype)
     return x if native else tf.cast(x, tf.float32)
 
-  def product(a, b, **transposes):
-    return tf.cast(tf.matmul(a, b, **transposes), tf.float32)
+  def product(a, b, swap_a, swap_b):
+    return tf.cast(tf.matmul(a, b, transpose_a=swap_a, transpose_b=swap_b), tf.float32)
 
   @tf.custom_gradient
   def rounded(a, b):
@@ -56,10 +56,12 @@ def _rounded_product(dtype, native, transpose_b):
 
     def gradient(dy):
       dy = operand(dy)
-      da = product(dy, b, transpose_b=not transpose_b)
-      return da, (product(dy, a, transpose_a=True) if transpose_b
-                  else product(a, dy, transpose_a=True))
+      da = (product(b, dy, transpose_b, True) if transpose_a
+            else product(dy, b, False, not transpose_b))
+      db = (product(dy, a, True, transpose_a) if transpose_b
+            else product(a, dy, not transpose_a, False))
+      return da, db
 
-    return product(a, b, transpose_b=transpose_b), gradient
+    return product(a, b, transpose_a, transpose_b), gradient
 
   return rounded

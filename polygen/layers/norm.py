@@ -4,7 +4,8 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from . import variables
-from .float32 import in_float32
+from .float32 import keep_float32
+from .vjp import differentiable
 
 EPSILON = 1e-6
 
@@ -21,15 +22,27 @@ def norm_weights(size):
                      variables.zeros('layer_norm_bias', [size]))
 
 
-def normalise(x, axis=-1):
-  """(x - mean) / sqrt(var + 1e-6) over an axis."""
-  @in_float32
-  def normalised(x):
-    centred = x - tf.reduce_mean(x, axis=axis, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=axis, keepdims=True)
-    return centred * tf.rsqrt(variance + EPSILON)
+def normalise_vjp(x, axis=-1):
+  """y = (x - mean) / s, s = sqrt(var + 1e-6), over an axis; dx = (dy - mean(dy) - y mean(dy y)) / s.
+  """
+  def mean(values):
+    return tf.reduce_mean(values, axis=axis, keepdims=True)
 
-  return normalised(x)
+  with keep_float32():
+    centred = x - mean(x)
+    inverse_deviation = tf.rsqrt(mean(tf.square(centred)) + EPSILON)
+    y = centred * inverse_deviation
+
+  def vjp(dy):
+    with keep_float32():
+      return ((dy - mean(dy) - y * mean(dy * y)) * inverse_deviation,)
+
+  return y, vjp
+
+
+def normalise(x, axis=-1):
+  """The value of `normalise_vjp`, differentiable."""
+  return differentiable(lambda x: normalise_vjp(x, axis))(x)
 
 
 def layer_norm(x, weights):

@@ -6,23 +6,28 @@ One block, on x [B, T, D] (PolyGen, appendix C; Bachlechner et al., 2020):
     x += a2 * CrossAttention(LN(x), memory)       decoders with a memory only
     x += a3 * W2(relu(W1(LN(x))))
 
-and one more LN after the last block. `transformer_weights` reads the variables once per graph and
-folds what is linear into the kernels: the scale and bias of each LN into the kernel that follows,
-the scalar a into the kernel that ends the branch. Everything else is a function of tensors.
+and one more LN after the last block. `transformer_weights` reads the variables once per graph.
+`transformer` computes all positions at once and can be trained (branches.py); `transformer_step`
+computes one position, from weights into which all that is linear was folded before the loop.
 """
+import functools
 from typing import NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from . import caches, variables
-from .attention import KeyValues, attend, cross_attention_weights, self_attention_weights
+from .attention import (KeyValues, attend, join_separate_vjp, join_wqkv_vjp,
+                        self_attention_kernels, separate_kernels)
+from .branches import (BranchWeights, attention_vjp, folded_vjp, mlp_vjp, residual, single_vjp)
 from .decoding import State
-from .dense import DenseWeights, dense, dense_weights, scale_inputs, scale_outputs
+from .dense import DenseWeights, dense_vjp, dense_weights
 from .dropout import Dropout
-from .layouts import COLUMNS, ROWS, Layout, split_rows, transposed
-from .masks import filled_bias
+from .heads import Heads
+from .layouts import COLUMNS, ROWS, Layout, transposed
+from .masks import filled_bias, whole
 from .norm import NormWeights, layer_norm, norm_weights
 from .shapes import shape_of
+from .vjp import differentiable
 
 
 # From this size on a compiled step of decoding works on columns. Measured on a CPU, 2 to 16 rows:
@@ -32,27 +37,46 @@ COLUMNS_HIDDEN_SIZE = float('inf') if tf.version.VERSION.startswith('1.') else 2
 
 
 class LayerWeights(NamedTuple):
-  """One block, LN and ReZero folded in.
+  """The variables of one block; without a memory `cross` and `memory_kv` are None.
 
-  qkv [D, 3D] and out [D, D] of the self-attention; query [D, D], memory_kv [D, 2D] and memory_out
-  [D, D] of the cross-attention, None without memory; fc_1 [D, F], fc_2 [F, D].
-  In COLUMNS (layouts.py) they are transposed; memory_kv, which no step needs, is None there.
+  Attributes:
+    self_attention, cross, mlp: BranchWeights.
+    memory_kv: kernels (k, v) [D, D] of the memory.
+  """
+  self_attention: BranchWeights
+  cross: Optional[BranchWeights]
+  memory_kv: Optional[Tuple[tf.Tensor, tf.Tensor]]
+  mlp: BranchWeights
+
+
+class TransformerWeights(NamedTuple):
+  """A stack: its TransformerConfig, its blocks, the LN after the last."""
+  config: tuple
+  layers: Tuple[LayerWeights, ...]
+  output_norm: Optional[NormWeights]
+
+
+class FoldedLayer(NamedTuple):
+  """One block as a step reads it, DenseWeights with LN and ReZero folded in.
+
+  qkv [D, 3D] and out [D, D] of the self-attention; query and memory_out [D, D] of the
+  cross-attention, None without memory; fc_1 [D, F], fc_2 [F, D]. In COLUMNS (layouts.py) they are
+  transposed.
   """
   qkv: DenseWeights
   out: DenseWeights
   query: Optional[DenseWeights]
-  memory_kv: Optional[DenseWeights]
   memory_out: Optional[DenseWeights]
   fc_1: DenseWeights
   fc_2: DenseWeights
 
 
-class TransformerWeights(NamedTuple):
-  """A stack: its TransformerConfig, its blocks in a layout, the LN after the last."""
+class DecodingWeights(NamedTuple):
+  """A stack as `transformer_step` reads it."""
   config: tuple
-  layers: Tuple[LayerWeights, ...]
+  layers: Tuple[FoldedLayer, ...]
   output_norm: Optional[NormWeights]
-  layout: Layout = ROWS
+  layout: Layout
 
 
 def transformer_weights(name, config, cross_attention=False):
@@ -74,19 +98,35 @@ def transformer_weights(name, config, cross_attention=False):
 
 
 def memory_key_values(memory, weights):
-  """Keys and values of a memory [B, S, D] for every layer: a tuple of KeyValues [B, H, S, d]."""
+  """Keys and values of a memory [B, S, D] for every layer: a tuple of KeyValues [B, H, S, d].
+
+  One product makes them all.
+  """
+  batch, length, hidden = shape_of(memory)
   num_heads = weights.config.num_heads
-  return tuple(KeyValues(*split_rows(dense(memory, layer.memory_kv), 2, num_heads))
-               for layer in weights.layers)
+  heads = Heads(batch, length, num_heads, hidden // num_heads)
+  kernels = [kernel for layer in weights.layers for kernel in layer.memory_kv]
+
+  def key_values_vjp(rows, kernels):
+    projected, project = dense_vjp(rows, DenseWeights(tf.concat(kernels, axis=1)))
+
+    def vjp(dkey_values):
+      drows, dweights = project(heads.join(dkey_values))
+      return drows, tf.split(dweights.kernel, len(kernels), axis=1)
+
+    return heads.split(projected, len(kernels)), vjp
+
+  key_values = differentiable(key_values_vjp)(tf.reshape(memory, [-1, hidden]), kernels)
+  return tuple(KeyValues(*pair) for pair in zip(key_values[::2], key_values[1::2]))
 
 
-def transformer(x, weights, bias, memory=None, memory_bias=None, dropout=Dropout(0.)):
+def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropout(0.)):
   """All positions at once.
 
   Args:
     x: [B, T, D].
-    weights: TransformerWeights in ROWS.
-    bias: of the self-attention scores [B, H, T, T]: causal or of padding.
+    weights: TransformerWeights.
+    blocks: of the self-attention (masks.py): causal ones, or `whole` with a bias of padding.
     memory: the result of `memory_key_values`, or None.
     memory_bias: of the cross-attention scores [B, H, T, S].
     dropout: applied to each residual branch.
@@ -94,19 +134,39 @@ def transformer(x, weights, bias, memory=None, memory_bias=None, dropout=Dropout
   Returns:
     [B, T, D].
   """
-  def attend_self(unused_number, q, key_values):
-    return attend(q, key_values, bias)
-
-  return _blocks(x, weights, attend_self, memory, memory_bias, dropout)
+  config = weights.config
+  batch, length, hidden = shape_of(x)
+  heads = Heads(batch, length, config.num_heads, hidden // config.num_heads)
+  rows = tf.reshape(x, [-1, hidden])
+  for number, layer in enumerate(weights.layers):
+    add = functools.partial(residual, drop=dropout.site(), recompute=config.memory_efficient)
+    rows = add(rows, layer.self_attention, _joined_vjp(config), attention_vjp(heads, blocks, 3))
+    if memory is not None:
+      rows = add(rows, layer.cross, _query_vjp(config),
+                 attention_vjp(heads, whole(memory_bias), 1), others=(memory[number],))
+    rows = add(rows, layer.mlp, single_vjp, mlp_vjp)
+  return tf.reshape(layer_norm(rows, weights.output_norm), [batch, length, hidden])
 
 
 def decoding_weights(weights, compiled):
-  """`weights` as a (compiled) `transformer_step` reads them fastest; made once, before the loop."""
-  if not compiled or weights.config.hidden_size < COLUMNS_HIDDEN_SIZE:
-    return weights
-  layers = tuple(LayerWeights(*map(transposed, layer._replace(memory_kv=None)))
-                 for layer in weights.layers)
-  return weights._replace(layers=layers, layout=COLUMNS)
+  """A (compiled) `transformer_step`'s weights; made once, before the loop.
+
+  Args:
+    weights: TransformerWeights.
+    compiled: whether XLA compiles the loop.
+  """
+  config = weights.config
+  columns = compiled and config.hidden_size >= COLUMNS_HIDDEN_SIZE
+  layers = []
+  for layer in weights.layers:
+    (qkv, out), _ = folded_vjp(layer.self_attention, _joined_vjp(config))
+    query = memory_out = None
+    if layer.cross is not None:
+      (query, memory_out), _ = folded_vjp(layer.cross, _query_vjp(config))
+    (fc_1, fc_2), _ = folded_vjp(layer.mlp, single_vjp)
+    folded = FoldedLayer(qkv, out, query, memory_out, fc_1, fc_2)
+    layers.append(FoldedLayer(*map(transposed, folded)) if columns else folded)
+  return DecodingWeights(config, tuple(layers), weights.output_norm, COLUMNS if columns else ROWS)
 
 
 def decoding_state(batch, weights):
@@ -133,54 +193,52 @@ def transformer_step(x, weights, state, index, memory=None, memory_bias=None):
   Returns:
     output [B, 1, D], and the state with `index` filled.
   """
-  bias = filled_bias(index, shape_of(state[0].keys)[2])
-  new_state = []
-
-  def attend_self(number, q, key_values):
-    new_state.append(caches.write(state[number], key_values, index))
-    return attend(q, new_state[-1], bias)
-
-  output = _blocks(x, weights, attend_self, memory, memory_bias, Dropout(0.))
-  return output, tuple(new_state)
-
-
-def _blocks(x, weights, attend_self, memory, memory_bias, dropout):
-  """The stack, with `attend_self(layer number, q, KeyValues)` [B, H, T, d] -> [B, H, T, d]."""
   enter, leave, dense_to, normalise, split_heads, join_heads = weights.layout
   num_heads = weights.config.num_heads
   norm = normalise if weights.config.layer_norm else tf.identity
+  bias = filled_bias(index, shape_of(state[0].keys)[2])
+  new_state = []
   x = enter(x)
   for number, layer in enumerate(weights.layers):
     q, keys, values = split_heads(dense_to(norm(x), layer.qkv), 3, num_heads)
-    heads = attend_self(number, q, KeyValues(keys, values))
-    x += dropout(dense_to(join_heads(heads), layer.out))
+    new_state.append(caches.write(state[number], KeyValues(keys, values), index))
+    x += dense_to(join_heads(attend(q, new_state[-1], bias)), layer.out)
     if memory is not None:
       q, = split_heads(dense_to(norm(x), layer.query), 1, num_heads)
-      heads = attend(q, memory[number], memory_bias)
-      x += dropout(dense_to(join_heads(heads), layer.memory_out))
-    x += dropout(dense_to(tf.nn.relu(dense_to(norm(x), layer.fc_1)), layer.fc_2))
-  return layer_norm(leave(x), weights.output_norm)
+      x += dense_to(join_heads(attend(q, memory[number], memory_bias)), layer.memory_out)
+    x += dense_to(tf.nn.relu(dense_to(norm(x), layer.fc_1)), layer.fc_2)
+  return layer_norm(leave(x), weights.output_norm), tuple(new_state)
 
 
 def _layer_weights(config, cross_attention):
   with variables.scope('self_attention'):
-    qkv, out = _folded(config, *self_attention_weights(config))
-  query = memory_kv = memory_out = None
+    kernels, out = self_attention_kernels(config)
+    self_attention = _branch_weights(config, kernels, None, DenseWeights(out))
+  cross = memory_kv = None
   if cross_attention:
     with variables.scope('cross_attention'):
-      query, memory_kv, memory_out = cross_attention_weights(config)
-      query, memory_out = _folded(config, query, memory_out)
+      q, k, v, out = separate_kernels(config)
+      cross, memory_kv = _branch_weights(config, (q,), None, DenseWeights(out)), (k, v)
   fc_1 = dense_weights('fc_1', config.hidden_size, config.fc_size)
   fc_2 = dense_weights('fc_2', config.fc_size, config.hidden_size)
   with variables.scope('fc'):
-    fc_1, fc_2 = _folded(config, fc_1, fc_2)
-  return LayerWeights(qkv, out, query, memory_kv, memory_out, fc_1, fc_2)
+    mlp = _branch_weights(config, (fc_1.kernel,), fc_1.bias, fc_2)
+  return LayerWeights(self_attention, cross, memory_kv, mlp)
 
 
-def _folded(config, first, last):
-  """The kernels around a branch with the LN and ReZero variables of the present scope."""
-  if config.layer_norm:
-    first = scale_inputs(first, *norm_weights(config.hidden_size))
-  if config.re_zero:
-    last = scale_outputs(last, variables.zeros('alpha', []))
-  return first, last
+def _branch_weights(config, first, first_bias, last):
+  """The kernels of a branch with the LN and ReZero variables of the present scope."""
+  return BranchWeights(
+      norm_weights(config.hidden_size) if config.layer_norm else None, first, first_bias, last,
+      variables.zeros('alpha', []) if config.re_zero else None)
+
+
+def _joined_vjp(config):
+  """The join_vjp of self-attention."""
+  return functools.partial(join_wqkv_vjp if config.memory_efficient else join_separate_vjp,
+                           config=config)
+
+
+def _query_vjp(config):
+  """The join_vjp of cross-attention, whose layout is always the separate one."""
+  return functools.partial(join_separate_vjp, config=config)

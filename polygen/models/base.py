@@ -4,8 +4,8 @@ import tensorflow.compat.v1 as tf
 from ..config import SamplingConfig
 from ..layers import variables
 from ..layers.decoding import Drawing
-from ..layers.dense import embedding_table
 from ..layers.dropout import Dropout
+from ..layers.embedding import embedding_table, lookup
 from ..layers.grammar import legal_along, masked
 from ..layers.shapes import check_rank, shape_of
 from ..tokens import STOP
@@ -28,11 +28,22 @@ class Model:
       self._weights()
 
   def _weights(self):
-    """Every variable of the model, read as a tensor; `context` is that of `context_weights`."""
+    """Every variable of the model, read as a tensor; `context` is the `context_table`."""
     raise NotImplementedError
 
   def _context(self, weights, batch):
-    return context_embedding(weights.context, self.config.class_conditional, batch)
+    """The first decoder input: [B, 1, D] with classes, else [1, 1, D]."""
+    return lookup(weights.context, self._context_rows(batch))
+
+  def _context_rows(self, batch):
+    """Rows of `context_table`: int32 [B, 1] or [B, T] by the labels, [1, 1] without classes."""
+    if not self.config.class_conditional:
+      return tf.zeros([1, 1], tf.int32)
+    labels = class_labels(batch)
+    if labels.shape.ndims == 1:
+      labels = labels[:, None]
+    check_rank(labels, 2, 'class_label')
+    return tf.cast(labels, tf.int32)
 
 
 def training_dropout(config, is_training, seed, stack=0):
@@ -40,34 +51,31 @@ def training_dropout(config, is_training, seed, stack=0):
   return Dropout(config.dropout_rate if is_training else 0., seed, stack)
 
 
-def context_weights(class_conditional, num_classes, size):
-  """The variable behind the first input: class embeddings [num_classes, D] or [1, 1, D]."""
+def context_table(class_conditional, num_classes, size):
+  """The variable behind the first input, as a table: class embeddings [num_classes, D] or [1, D]."""
   if class_conditional:
     return embedding_table('class_label', num_classes, size)
-  return variables.glorot('embed_zero', [1, 1, size])
+  return variables.glorot('embed_zero', [1, 1, size])[0]
 
 
-def context_embedding(weights, class_conditional, context):
-  """The first decoder input.
+def decoder_inputs(tokens, positions, embeddings, context, context_rows, places):
+  """The inputs of a decoder: the context, then each token but the last and its place.
 
   Args:
-    weights: of `context_weights`.
-    class_conditional: whether they are class embeddings.
-    context: dict; if class_conditional with class_label int32 [B], or [B, T] of each token.
+    tokens: int32 [B, T], rows of `embeddings` of the tokens to be predicted.
+    positions: int32 [B, T] or [1, T], in their sequences.
+    embeddings: float32 [R, D].
+    context: table float32 [N, D] of contexts.
+    context_rows: int32 [B, T], [B, 1] or [1, 1] of it.
+    places: float32 [P, D], of the tokens at positions 0 to P - 1.
 
   Returns:
-    [B, 1, D] or [B, T, D] by the labels, [1, 1, D] without.
-
-  Raises:
-    ValueError: class_conditional without labels.
+    float32 [B, T, D].
   """
-  if not class_conditional:
-    return weights
-  labels = class_labels(context)
-  if labels.shape.ndims == 1:
-    labels = labels[:, None]
-  check_rank(labels, 2, 'class_label')
-  return tf.gather(weights, labels)
+  table = tf.concat([embeddings, context], axis=0)
+  rows = tf.where_v2(
+      tf.equal(positions, 0), shape_of(embeddings)[0] + context_rows, previous(tokens))
+  return lookup(table, rows) + lookup(tf.pad(places, [[1, 0], [0, 0]]), positions)
 
 
 def sequence_layout(batch, tokens, most, name, limit_name):

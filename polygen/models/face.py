@@ -16,10 +16,11 @@ from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Constraints, Loop, decode
-from ..layers.dense import DenseWeights, dense, dense_weights, embedding_table
+from ..layers.dense import DenseWeights, dense, dense_weights
 from ..layers.dropout import Dropout
+from ..layers.embedding import embedding_table, lookup
 from ..layers.grammar import EVERY_SEQUENCE
-from ..layers.masks import causal_bias, padding_bias, segment_bias
+from ..layers.masks import causal_blocks, padding_bias, segment_bias, whole
 from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
@@ -27,8 +28,8 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
                                   transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
-from .base import (Model, checked_drawing, class_labels, context_weights, keep_complete,
-                   mask_illegal, previous, repeat_context, repeat_rows, sample_length,
+from .base import (Model, checked_drawing, class_labels, context_table, decoder_inputs,
+                   keep_complete, mask_illegal, repeat_context, repeat_rows, sample_length,
                    sequence_layout, training_dropout)
 from .face_grammar import face_grammar, has_faces
 from .noise import checked_noise, noise_tensor
@@ -126,14 +127,16 @@ class FaceModel(Model):
       encoded = self._encode(
           weights, batch,
           training_dropout(self.config.encoder_config, is_training, dropout_seed, ENCODER))
-      inputs = tf.where_v2(
-          tf.equal(positions, 0)[..., None], self._context(weights, batch),
-          tf.gather(encoded.embeddings, previous(tokens), batch_dims=1)
-          + self._places(weights, positions))
+      batch_size, slots, size = shape_of(encoded.embeddings)
+      first_rows = tf.range(batch_size)[:, None] * slots
+      inputs = decoder_inputs(
+          first_rows + tokens, positions, tf.reshape(encoded.embeddings, [-1, size]),
+          weights.context, self._context_rows(batch), weights.positions)
       bias = encoded.bias_of(segments)
       outputs = transformer(
-          inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments), encoded.memory,
-          bias, training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
+          inputs, weights.decoder, causal_blocks(shape_of(tokens)[1], segments),
+          encoded.memory, bias,
+          training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
       logits = self._logits(weights, outputs, encoded, bias)
     if mask_invalid:
       logits = mask_illegal(logits, face_grammar(encoded.vertices_mask()), tokens, batch)
@@ -186,7 +189,7 @@ class FaceModel(Model):
   def _weights(self):
     size = self.config.decoder_config.hidden_size
     return FaceWeights(
-        context=context_weights(self.config.class_conditional, self.config.num_classes, size),
+        context=context_table(self.config.class_conditional, self.config.num_classes, size),
         vertices=self._vertex_weights(size),
         special=variables.glorot('stopping_embeddings', [1, NUM_SPECIAL_FACE_TOKENS, size]),
         encoder=transformer_weights('transformer_encoder', self.config.encoder_config),
@@ -207,7 +210,7 @@ class FaceModel(Model):
     if not self.config.use_discrete_vertex_embeddings:
       return dense(vertices, weights.vertices)
     bins = quantize(vertices, self.config.quantization_bits, self.config.truncate_vertices)
-    return tf.add_n([tf.gather(table, bins[..., axis])
+    return tf.add_n([lookup(table, bins[..., axis])
                      for axis, table in enumerate(weights.vertices)])
 
   def _encode(self, weights, batch, dropout):
@@ -231,14 +234,10 @@ class FaceModel(Model):
       segments = tf.pad(tf.cast(mask, tf.int32), [[0, 0], [NUM_SPECIAL_FACE_TOKENS, 0]],
                         constant_values=1)
       bias = padding_bias(segments)
-    embeddings = transformer(embedded, weights.encoder, bias, dropout=dropout)
+    embeddings = transformer(embedded, weights.encoder, whole(bias), dropout=dropout)
     memory = (memory_key_values(embeddings, weights.decoder)
               if self.config.decoder_cross_attention else None)
     return EncodedVertices(embeddings, segments, memory)
-
-  def _places(self, weights, positions):
-    """Position embedding of the token before each position int32 [...] > 0."""
-    return tf.gather(weights.positions, tf.maximum(positions - 1, 0))
 
   def _logits(self, weights, outputs, encoded, bias):
     """Decoder outputs [B, T, D] -> pointer logits [B, T, S]."""
@@ -251,14 +250,14 @@ class FaceModel(Model):
     encoded = self._encode(weights, context, Dropout(0.))
     bias = encoded.bias_of()
     steps = noise.shape.as_list()[1]
-    places = self._places(weights, tf.range(1, steps + 1))
 
     def next_logits(x, state, index):
       output, state = transformer_step(x, decoder, state, index, encoded.memory, bias)
       return self._logits(weights, output, encoded, bias)[:, 0], state
 
     def embed(token, index):
-      return tf.gather(encoded.embeddings, token[:, None], batch_dims=1) + tf.gather(places, index)
+      return (tf.gather(encoded.embeddings, token[:, None], batch_dims=1)
+              + tf.gather(weights.positions, index))
 
     mask = encoded.vertices_mask()
     decoded = decode(

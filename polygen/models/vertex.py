@@ -13,16 +13,17 @@ from .. import config
 from ..layers import variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Constraints, Loop, decode
-from ..layers.dense import dense, dense_weights, embedding_table
+from ..layers.dense import dense, dense_weights
+from ..layers.embedding import embedding_table
 from ..layers.grammar import EVERY_SEQUENCE
-from ..layers.masks import causal_bias
+from ..layers.masks import causal_blocks
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
                                   transformer, transformer_step, transformer_weights)
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
-from .base import (Model, checked_drawing, class_labels, context_weights, feedable, keep_complete,
-                   mask_illegal, previous, repeat_context, repeat_rows, sample_length,
+from .base import (Model, checked_drawing, class_labels, context_table, decoder_inputs, feedable,
+                   keep_complete, mask_illegal, repeat_context, repeat_rows, sample_length,
                    sequence_layout, training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
@@ -32,7 +33,7 @@ from .vertex_grammar import vertex_grammar
 class VertexWeights(NamedTuple):
   """The variables of a vertex model, read as tensors."""
   context: tf.Tensor
-  values: tuple
+  values: tf.Tensor
   coordinates: tf.Tensor
   positions: tf.Tensor
   decoder: TransformerWeights
@@ -81,11 +82,10 @@ class VertexModel(Model):
         'vertices_flat', 'max_num_input_verts')
     with variables.model_scope(self.name):
       weights = self._weights()
-      inputs = tf.where_v2(
-          tf.equal(positions, 0)[..., None], self._context(weights, batch),
-          self._embed_values(weights, previous(tokens)) + self._places(weights, positions))
+      inputs = decoder_inputs(tokens, positions, weights.values, weights.context,
+                              self._context_rows(batch), self._places(weights))
       outputs = transformer(
-          inputs, weights.decoder, causal_bias(shape_of(tokens)[1], segments),
+          inputs, weights.decoder, causal_blocks(shape_of(tokens)[1], segments),
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
       logits = dense(outputs, weights.logits)
     if mask_invalid:
@@ -154,12 +154,9 @@ class VertexModel(Model):
 
   def _weights(self):
     size, bits = self.config.decoder_config.hidden_size, self.config.quantization_bits
-    if self.config.use_discrete_embeddings:
-      values = embedding_table('value_embeddings', vertex_vocabulary(bits), size)
-    else:
-      values = dense_weights('value_embeddings', 1, size)
+    values = self._value_table(size, vertex_vocabulary(bits))
     return VertexWeights(
-        context=context_weights(self.config.class_conditional, self.config.num_classes, size),
+        context=context_table(self.config.class_conditional, self.config.num_classes, size),
         values=values,
         coordinates=embedding_table('coord_embeddings', COORDINATES_PER_VERTEX, size),
         positions=embedding_table('coord_embeddings_1', self.config.max_num_input_verts, size),
@@ -167,33 +164,33 @@ class VertexModel(Model):
         logits=dense_weights('project_to_logits', size, vertex_vocabulary(bits),
                              zero_kernel=True))
 
-  def _embed_values(self, weights, tokens):
-    """Tokens [..., T] -> their value embeddings [..., T, D]."""
+  def _value_table(self, size, vocabulary):
+    """The embedding of every token [vocabulary, D]."""
     if self.config.use_discrete_embeddings:
-      return tf.gather(weights.values, tokens)
+      return embedding_table('value_embeddings', vocabulary, size)
     # DeepMind's release scales the token, not the bin; kept for its weights.
-    values = tf.cast(tokens, tf.float32) / max_bin(self.config.quantization_bits) - 0.5
-    return dense(values[..., None], weights.values)
+    values = tf.range(vocabulary, dtype=tf.float32) / max_bin(self.config.quantization_bits) - 0.5
+    return dense(values[:, None], dense_weights('value_embeddings', 1, size))
 
-  def _places(self, weights, positions):
-    """Coordinate + position embedding of the token before each position int32 [...] > 0."""
+  def _places(self, weights):
+    """Coordinate + position embedding of the tokens of all vertices [3 max_num_input_verts, D]."""
     table = weights.positions[:, None, :] + weights.coordinates[None]
-    table = tf.reshape(table, [-1, table.shape.as_list()[-1]])
-    return tf.gather(table, tf.maximum(positions - 1, 0))
+    return tf.reshape(table, [-1, table.shape.as_list()[-1]])
 
   def _decode(self, context, num_samples, noise, loop, constraints):
     weights = self._weights()
     decoder = decoding_weights(weights.decoder, loop.compiled)
     steps = noise.shape.as_list()[1]
-    # Those of the inputs that follow each token; nothing follows the last.
-    places = self._places(weights, tf.minimum(tf.range(1, steps + 1), steps - 1))
+    places = self._places(weights)
 
     def next_logits(x, state, index):
       output, state = transformer_step(x, decoder, state, index)
       return dense(output, weights.logits)[:, 0], state
 
     def embed(token, index):
-      return self._embed_values(weights, token[:, None]) + tf.gather(places, index)
+      # Nothing follows the last token, which has no place.
+      place = tf.gather(places, tf.minimum(index, steps - 2))
+      return tf.gather(weights.values, token[:, None]) + place
 
     return decode(
         next_logits, embed, repeat_rows(self._context(weights, context), num_samples),
