@@ -90,7 +90,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
   start_time = start_time or time.time()
   with tf.Graph().as_default(), matmul_operands(
       machine.precision.matmul_type, machine.precision.native), tf.Session(
-          config=machine.session_config()) as session:
+          config=machine.session_config(training=True)) as session:
     tf.set_random_seed(run.config.training.seed)
     return _train(session, run, mesh_set, validation, machine, start_time)
 

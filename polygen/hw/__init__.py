@@ -5,11 +5,11 @@
 
 Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
-from .devices import CPU, DEVICE_CHOICES, Device, choose_device
+from .devices import CPU, DEVICE_CHOICES, Device, choose_device, num_cores
 from .graph_lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
-from .machine import Machine, choose_machine, num_cores
+from .machine import Machine, choose_machine
 from .npu import NpuAdapter, load_adapter
 from .npu_options import NPU_OPTIONS, parse_npu_options
 from .precision import DEFAULT_PRECISION, Precision, parse_precision

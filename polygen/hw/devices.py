@@ -1,5 +1,6 @@
 """Which device the graphs run on."""
 import glob
+import os
 from typing import NamedTuple
 
 from .npu import load_adapter
@@ -37,6 +38,13 @@ def count_gpus():
 def count_npus():
   """Number of Ascend NPUs that the driver of this machine shows."""
   return len(glob.glob(NPU_FILES))
+
+
+def num_cores():
+  """Cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # not on every system
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def choose_device(requested=AUTO):

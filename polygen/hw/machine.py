@@ -2,7 +2,7 @@
 import os
 from typing import NamedTuple, Tuple
 
-from .devices import AUTO, CPU, NPU, Device, choose_device
+from .devices import AUTO, CPU, NPU, Device, choose_device, num_cores
 from .loss_scale import LossScaleOptimizer
 from .npu import load_adapter
 from .npu_options import PRECISION_OPTIONS, parse_npu_options
@@ -44,9 +44,9 @@ class Machine(NamedTuple):
       return 1
     return parse_npu_options(self.npu_options).get('iterations_per_loop', 1)
 
-  def session_config(self):
-    """The tf.ConfigProto of every session."""
-    return session_config(self.device, self.precision, self.npu_options)
+  def session_config(self, training=False):
+    """The tf.ConfigProto of a session, in which training steps run or not."""
+    return session_config(self.device, self.precision, self.npu_options, training)
 
   def scaled(self, optimizer, manager):
     """The optimizer under loss scaling, where the precision asks for it.
@@ -85,10 +85,3 @@ def choose_machine(device=AUTO, precision_mode=DEFAULT_PRECISION, npu_options=()
   machine = Machine(chosen, parse_precision(precision_mode, chosen), tuple(npu_options))
   machine.session_config()  # refuses options that do not go together
   return machine
-
-
-def num_cores():
-  """Cores that this process may use."""
-  if hasattr(os, 'sched_getaffinity'):  # not on every system
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1

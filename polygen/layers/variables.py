@@ -50,4 +50,6 @@ def _seed(full_name):
 
 
 def _read(name, shape, initializer):
-  return tf.convert_to_tensor(tf.get_variable(name, shape, tf.float32, initializer))
+  """The tensor that the variable made when it was made, not one operation more."""
+  variable = tf.get_variable(name, shape, tf.float32, initializer)
+  return tf.get_default_graph().as_graph_element(variable)

@@ -5,6 +5,8 @@ belongs to the device, not to an optimizer.
 """
 import tensorflow.compat.v1 as tf
 
+from .adam import Adam
+
 
 class ModelsAdam(tf.train.Optimizer):
   """Applies to each variable the Adam of its model.
@@ -21,11 +23,7 @@ class ModelsAdam(tf.train.Optimizer):
     super().__init__(use_locking=False, name='ModelsAdam')
     self._parts, self._clip_norm = [], config.gradient_clip_norm
     for model in models:
-      adam = tf.train.AdamOptimizer(
-          rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
-      with tf.name_scope(model.name + '_optimizer/'):
-        adam._create_slots(model.variables)  # no public call makes them before an update
-      self._parts.append((model, adam))
+      self._parts.append((model, Adam(model.variables, rate, config, model.name + '_optimizer')))
 
   def compute_gradients(self, loss, var_list=None, *arguments, **options):
     """Dense (gradient, variable) pairs, by default of all variables of the models.
@@ -43,9 +41,8 @@ class ModelsAdam(tf.train.Optimizer):
     updates = []
     for model, adam in self._parts:
       names = {variable.name for variable in model.variables}
-      with tf.name_scope(model.name + '_optimizer/'):
-        updates.append(adam.apply_gradients(self._clipped(
-            [pair for pair in grads_and_vars if pair[1].name in names])))
+      updates.append(adam.apply_gradients(self._clipped(
+          [pair for pair in grads_and_vars if pair[1].name in names])))
     if global_step is None:
       return tf.group(*updates, name=name)
     with tf.control_dependencies(updates):
