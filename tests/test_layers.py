@@ -9,11 +9,12 @@ import tensorflow.compat.v1 as tf
 import naive_transformer
 import randomise
 from polygen.config import TransformerConfig
+from polygen.layers import blocks
 from polygen.layers import layouts
 from polygen.layers import transformer as transformer_layers
 from polygen.layers import variables
 from polygen.layers.dropout import Dropout
-from polygen.layers.masks import causal_blocks, padding_bias, whole
+from polygen.layers.masks import padding_bias
 from polygen.layers.transformer import (decoding_state, decoding_weights, memory_key_values,
                                         transformer, transformer_step, transformer_weights)
 
@@ -44,9 +45,9 @@ class Stack:
       memory = memory_key_values(self.memory, weights) if cross_attention else None
       memory_bias = padding_bias(self.memory_mask) if cross_attention else None
       length = tf.shape(self.x)[1]
-      self.causal = transformer(self.x, weights, causal_blocks(length), memory, memory_bias)
+      self.causal = transformer(self.x, weights, blocks.causal(length), memory, memory_bias)
       self.encoded = transformer(
-          self.x, weights, whole(padding_bias(self.mask)), memory, memory_bias)
+          self.x, weights, blocks.whole(padding_bias(self.mask)), memory, memory_bias)
       self.causal_by_steps = [self._steps(layout, memory, memory_bias)
                               for layout in (self._rows(weights), self._columns(weights))]
       self.session = randomise.randomised_session(variables.model_variables('stack'))

@@ -53,26 +53,19 @@ def attend_vjp(q, key_values, bias):
 
 
 def attend_blocks_vjp(q, key_values, blocks):
-  """`attend_vjp` of blocks of queries: see masks.py."""
-  if len(blocks) == 1:
-    return attend_vjp(q, key_values, blocks[0].bias)
-  parts, vjps = zip(*[
-      attend_vjp(q[:, :, start:stop], KeyValues(*(x[:, :, :stop] for x in key_values)), bias)
-      for start, stop, bias in blocks])
+  """`attend_vjp` of Blocks of queries."""
+  if len(blocks.biases) == 1:
+    return attend_vjp(q, key_values, blocks.biases[0])
+  keys, values = map(blocks.seen, key_values)
+  heads, vjps = zip(*[
+      attend_vjp(block, KeyValues(*seen), bias)
+      for block, seen, bias in zip(blocks.split(q), zip(keys, values), blocks.biases)])
 
   def vjp(dheads):
-    dqs, total = [], None
-    for block, block_vjp in zip(blocks, vjps):
-      dq, dkey_values = block_vjp(dheads[:, :, block.start:block.stop])
-      dqs.append(dq)
-      if total is not None:
-        new_keys = [[0, 0], [0, 0], [0, block.stop - block.start], [0, 0]]
-        dkey_values = KeyValues(*(x + tf.pad(before, new_keys)
-                                  for x, before in zip(dkey_values, total)))
-      total = dkey_values
-    return tf.concat(dqs, axis=2), total
+    dq, dkey_values = zip(*[vjp(block) for vjp, block in zip(vjps, blocks.split(dheads))])
+    return tf.concat(dq, axis=2), KeyValues(*map(blocks.unseen, zip(*dkey_values)))
 
-  return tf.concat(parts, axis=2), vjp
+  return tf.concat(heads, axis=2), vjp
 
 
 def attend(q, key_values, bias):
@@ -81,7 +74,7 @@ def attend(q, key_values, bias):
 
 
 def self_attention_kernels(config):
-  """The variables of self-attention: the kernels before it, to be joined, and the one behind, [D, D].
+  """The variables of self-attention: the kernels before it, to be joined, and the one behind.
 
   Returns:
     (q, k, v) [D, D] for `join_separate_vjp`; or (wqkv,) [H, 1, D, 3d] for `join_wqkv_vjp`, if

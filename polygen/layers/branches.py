@@ -3,7 +3,8 @@
     y = x + alpha * last(f(first(LN(x))))
 
 `first` and `last` are kernels, f is attention or a relu. What is linear is folded into the kernels:
-scale and bias of the LN into the first, ReZero's alpha into the last. Activations are rows [B T, D].
+scale and bias of the LN into the first, ReZero's alpha into the last. Activations are rows
+[B T, D].
 """
 from typing import NamedTuple, Optional, Tuple
 
@@ -104,7 +105,7 @@ def attention_vjp(heads, blocks, count):
 
   Args:
     heads: Heads.
-    blocks: of queries (masks.py).
+    blocks: Blocks of queries.
     count: 3 if the first kernel gives queries, keys and values; 1 if it gives queries, and
       KeyValues are an argument.
   """

@@ -47,14 +47,15 @@ def dense_vjp(x, weights):
 def scale_inputs_vjp(weights, scale, shift):
   """Weights V with dense(x, V) = dense(x * scale + shift, weights); scale, shift: [inputs]."""
   kernel, bias = weights
-  column, row = scale[:, None], shift[None]
-  moved = matmul(row, kernel)[0]
+  column, row = tf.expand_dims(scale, 1), tf.expand_dims(shift, 0)
+  moved = tf.squeeze(matmul(row, kernel), axis=0)
 
   def vjp(gradient):
-    dmoved = gradient.bias[:, None]
+    dmoved = tf.expand_dims(gradient.bias, 1)
     dkernel = gradient.kernel * column + matmul(row, dmoved, transpose_a=True, transpose_b=True)
     return (DenseWeights(dkernel, None if bias is None else gradient.bias),
-            tf.reduce_sum(gradient.kernel * kernel, axis=1), matmul(kernel, dmoved)[:, 0])
+            tf.reduce_sum(gradient.kernel * kernel, axis=1),
+            tf.squeeze(matmul(kernel, dmoved), axis=1))
 
   return DenseWeights(kernel * column, moved if bias is None else moved + bias), vjp
 

@@ -23,8 +23,12 @@ def norm_weights(size):
 
 
 def normalise_vjp(x, axis=-1):
-  """y = (x - mean) / s, s = sqrt(var + 1e-6), over an axis; dx = (dy - mean(dy) - y mean(dy y)) / s.
+  """y = (x - mean) / s with s = sqrt(var + 1e-6), over an axis.
+
+  dx = (dy - mean(dy) - y mean(dy y)) / s.
   """
+  axis = tf.constant(axis)
+
   def mean(values):
     return tf.reduce_mean(values, axis=axis, keepdims=True)
 

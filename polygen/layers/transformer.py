@@ -18,13 +18,14 @@ import tensorflow.compat.v1 as tf
 from . import caches, variables
 from .attention import (KeyValues, attend, join_separate_vjp, join_wqkv_vjp,
                         self_attention_kernels, separate_kernels)
+from .blocks import whole
 from .branches import (BranchWeights, attention_vjp, folded_vjp, mlp_vjp, residual, single_vjp)
 from .decoding import State
 from .dense import DenseWeights, dense_vjp, dense_weights
 from .dropout import Dropout
 from .heads import Heads
 from .layouts import COLUMNS, ROWS, Layout, transposed
-from .masks import filled_bias, whole
+from .masks import filled_bias
 from .norm import NormWeights, layer_norm, norm_weights
 from .shapes import shape_of
 from .vjp import differentiable
@@ -126,7 +127,7 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropo
   Args:
     x: [B, T, D].
     weights: TransformerWeights.
-    blocks: of the self-attention (masks.py): causal ones, or `whole` with a bias of padding.
+    blocks: of the self-attention (blocks.py): causal, or whole under a bias of padding.
     memory: the result of `memory_key_values`, or None.
     memory_bias: of the cross-attention scores [B, H, T, S].
     dropout: applied to each residual branch.

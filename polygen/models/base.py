@@ -52,7 +52,7 @@ def training_dropout(config, is_training, seed, stack=0):
 
 
 def context_table(class_conditional, num_classes, size):
-  """The variable behind the first input, as a table: class embeddings [num_classes, D] or [1, D]."""
+  """The variable behind the first input: class embeddings [num_classes, D], or [1, D]."""
   if class_conditional:
     return embedding_table('class_label', num_classes, size)
   return variables.glorot('embed_zero', [1, 1, size])[0]

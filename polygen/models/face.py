@@ -13,14 +13,14 @@ from typing import NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from .. import config
-from ..layers import variables
+from ..layers import blocks, variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import DenseWeights, dense, dense_weights
 from ..layers.dropout import Dropout
 from ..layers.embedding import embedding_table, lookup
 from ..layers.grammar import EVERY_SEQUENCE
-from ..layers.masks import causal_blocks, padding_bias, segment_bias, whole
+from ..layers.masks import padding_bias, segment_bias
 from ..layers.matmul import matmul
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
@@ -134,7 +134,7 @@ class FaceModel(Model):
           weights.context, self._context_rows(batch), weights.positions)
       bias = encoded.bias_of(segments)
       outputs = transformer(
-          inputs, weights.decoder, causal_blocks(shape_of(tokens)[1], segments),
+          inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),
           encoded.memory, bias,
           training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
       logits = self._logits(weights, outputs, encoded, bias)
@@ -234,7 +234,7 @@ class FaceModel(Model):
       segments = tf.pad(tf.cast(mask, tf.int32), [[0, 0], [NUM_SPECIAL_FACE_TOKENS, 0]],
                         constant_values=1)
       bias = padding_bias(segments)
-    embeddings = transformer(embedded, weights.encoder, whole(bias), dropout=dropout)
+    embeddings = transformer(embedded, weights.encoder, blocks.whole(bias), dropout=dropout)
     memory = (memory_key_values(embeddings, weights.decoder)
               if self.config.decoder_cross_attention else None)
     return EncodedVertices(embeddings, segments, memory)

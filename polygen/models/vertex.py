@@ -10,13 +10,12 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from .. import config
-from ..layers import variables
+from ..layers import blocks, variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import dense, dense_weights
 from ..layers.embedding import embedding_table
 from ..layers.grammar import EVERY_SEQUENCE
-from ..layers.masks import causal_blocks
 from ..layers.shapes import check_rank, check_size, shape_of
 from ..layers.transformer import (TransformerWeights, decoding_state, decoding_weights,
                                   transformer, transformer_step, transformer_weights)
@@ -85,7 +84,7 @@ class VertexModel(Model):
       inputs = decoder_inputs(tokens, positions, weights.values, weights.context,
                               self._context_rows(batch), self._places(weights))
       outputs = transformer(
-          inputs, weights.decoder, causal_blocks(shape_of(tokens)[1], segments),
+          inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
       logits = dense(outputs, weights.logits)
     if mask_invalid:
