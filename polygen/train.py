@@ -7,17 +7,9 @@ import os
 import time
 from typing import NamedTuple, Optional
 
-import numpy as np
-
 from . import cli
 from . import config as config_lib
 from .training.flags import add_config_flags, config_from_args, decides_batches
-
-# More meshes than this lying directly in the data folder are not one class each.
-MAX_FLAT_CLASSES = 55
-
-# Tokens per step on a prepared folder, if neither these nor meshes per step are asked for.
-TOKENS_PER_BATCH = 8192
 
 MODEL_NAMES = {'both': 'both models', 'vertex': 'the vertex model', 'face': 'the face model'}
 
@@ -210,81 +202,6 @@ class _SampleWriter:
         len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
 
 
-def open_if_prepared(data_path):
-  """The data.PreparedSet of a folder that polygen.prepare has written; None for another."""
-  from . import data
-  return data.open_prepared(data_path) if data_path and data.is_prepared(data_path) else None
-
-
-def settings_for(prepared, preset):
-  """{dotted field: value} that prepared meshes need beside a preset; nothing for None."""
-  if prepared is None:
-    return {}
-  preset, (train_meshes, validation) = config_lib.PRESETS[preset], prepared[:2]
-  lengths = np.concatenate([train_meshes.lengths, validation.lengths, [[1, 1]]])
-  bits = prepared.settings.quantization_bits
-  return {
-      'vertex_model.quantization_bits': bits, 'face_model.quantization_bits': bits,
-      'vertex_model.max_num_input_verts': max(
-          preset.vertex_model.max_num_input_verts, int(lengths[:, 0].max())),
-      'face_model.max_seq_length': max(
-          preset.face_model.max_seq_length, int(lengths[:, 1].max()))}
-
-
-def with_token_budget(run_config, mesh_set):
-  """The RunConfig with TOKENS_PER_BATCH, or as many as the longest mesh has."""
-  from . import data
-  longest = data.num_tokens(mesh_set.lengths, run_config.training.parts).max()
-  return config_lib.replace_fields(run_config, {
-      'training.tokens_per_batch': max(TOKENS_PER_BATCH, int(longest))})
-
-
-def load_meshes(data_path, prepared, run_config):
-  """The data.MeshSet of a folder, or the training meshes of a prepared one.
-
-  Raises:
-    ValueError: a mesh is broken or larger than the limits, or other bits were prepared.
-    OSError: the folder cannot be read.
-  """
-  from . import data
-  bits, parts = run_config.vertex_model.quantization_bits, run_config.training.parts
-  limits = (run_config.vertex_model.max_num_input_verts if 'vertex' in parts else None,
-            run_config.face_model.max_seq_length if 'face' in parts else None)
-  if prepared is None:
-    return data.load_mesh_set(data_path, bits, *limits)
-  if prepared.settings.quantization_bits != bits:
-    raise ValueError('{} was prepared with quantization_bits {}, not {}'.format(
-        data_path, prepared.settings.quantization_bits, bits))
-  for mesh_set in prepared[:2]:
-    if len(mesh_set.meshes):
-      data.check_limits(mesh_set, *limits)
-  data.check_limits(prepared.train)
-  return prepared.train
-
-
-def with_classes(run_config, mesh_set, condition_given):
-  """The RunConfig for these meshes: with their class names, or unconditional.
-
-  Args:
-    run_config: RunConfig, conditional or not.
-    mesh_set: data.MeshSet.
-    condition_given: whether the user asked for classes; else many flat files have none.
-  """
-  conditional = {'vertex_model.class_conditional': run_config.vertex_model.class_conditional,
-                 'face_model.class_conditional': run_config.face_model.class_conditional}
-  if not any(conditional.values()):
-    return config_lib.replace_fields(run_config, {'classes': ()})
-  num_classes = len(mesh_set.classes)
-  if mesh_set.flat and num_classes > MAX_FLAT_CLASSES and not condition_given:
-    print('{} meshes lie directly in the data folder: training without classes; --condition class '
-          'makes each a class'.format(num_classes))
-    return config_lib.replace_fields(
-        run_config, dict(dict.fromkeys(conditional, False), classes=()))
-  return config_lib.replace_fields(run_config, {
-      'classes': mesh_set.classes, 'vertex_model.num_classes': num_classes,
-      'face_model.num_classes': num_classes})
-
-
 def build_parser():
   """The command's flags."""
   parser = cli.ArgumentParser('polygen.train', __doc__)
@@ -303,22 +220,22 @@ def main(argv=None):
   start_time = time.time()
   args = build_parser().parse_args(argv)
   with cli.user_errors():
-    from . import checkpoint, data, hw
-    prepared = open_if_prepared(args.data_path)
-    run_config = config_from_args(args, settings_for(prepared, args.preset))
-    mesh_set = load_meshes(args.data_path, prepared, run_config)
+    from . import checkpoint, hw
+    from .training import inputs, settings
+    from .training.continuing import open_run
+    prepared = settings.open_if_prepared(args.data_path)
+    run_config = config_from_args(args, settings.settings_for(prepared, args.preset))
+    mesh_set = settings.load_meshes(args.data_path, prepared, run_config)
     run_config = config_lib.replace_fields(
-        with_classes(run_config, mesh_set, args.condition == 'class'),
+        settings.with_classes(run_config, mesh_set, args.condition == 'class'),
         {'data_digest': mesh_set.digest,
          'npu_options': run_config.npu_options + tuple(args.npu_option)})
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     if prepared and not machine.static_shapes and not decides_batches(args):
-      run_config = with_token_budget(run_config, mesh_set)
+      run_config = settings.with_token_budget(run_config, mesh_set)
     if machine.static_shapes and run_config.training.tokens_per_batch:
       raise ValueError('batches of tokens_per_batch have varying shapes, which this device cannot '
                        'take: give a --batch_size')
-    from .training import inputs
-    from .training.continuing import open_run
     inputs.picks_of_steps(run_config.training, mesh_set)  # raises if a mesh is beyond the budget
     run = open_run(run_config, args.output_path, machine.steps_per_run)
   if run.is_finished:

@@ -14,6 +14,7 @@ import pytest
 import tiny
 from checkout import ROOT
 from polygen import checkpoint, config, data, train
+from polygen.training import settings
 
 
 @pytest.fixture
@@ -221,14 +222,14 @@ def mesh_set(num_meshes, flat=True):
 
 def test_many_flat_files_have_no_classes_unless_asked(capsys):
   toy = config.PRESETS['toy']
-  few = train.with_classes(toy, mesh_set(55), False)
+  few = settings.with_classes(toy, mesh_set(55), False)
   assert len(few.classes) == few.vertex_model.num_classes == 55 and capsys.readouterr().out == ''
-  many = train.with_classes(toy, mesh_set(56), False)
+  many = settings.with_classes(toy, mesh_set(56), False)
   assert many.classes == () and not many.vertex_model.class_conditional
   printed = capsys.readouterr().out
   assert printed.count('\n') == 1 and '--condition class' in printed
-  for run_config in (train.with_classes(toy, mesh_set(56), True),
-                     train.with_classes(toy, mesh_set(56, flat=False), False)):
+  for run_config in (settings.with_classes(toy, mesh_set(56), True),
+                     settings.with_classes(toy, mesh_set(56, flat=False), False)):
     assert run_config.vertex_model.num_classes == 56 and run_config.vertex_model.class_conditional
   assert capsys.readouterr().out == ''
 
@@ -236,4 +237,4 @@ def test_many_flat_files_have_no_classes_unless_asked(capsys):
 def test_a_run_without_classes_keeps_none_of_a_config_file():
   stored = config.replace_fields(config.PRESETS['toy'], {
       'classes': ('a', 'b'), 'vertex_model.class_conditional': False})
-  assert train.with_classes(stored, mesh_set(2), False).classes == ()
+  assert settings.with_classes(stored, mesh_set(2), False).classes == ()
