@@ -89,6 +89,35 @@ class RunFolder:
     return os.path.join(self.checkpoints, 'model')
 
 
+class Checkpoints:
+  """Saves and restores all variables of the default graph; the first use builds what that takes.
+
+  Args:
+    folder: RunFolder.
+    keep: how many of the last checkpoints stay.
+  """
+
+  def __init__(self, folder, keep):
+    self._folder, self._keep, self._saver = folder, keep, None
+
+  def build(self):
+    """Builds the graph; the variables must exist."""
+    self._saver = tf.train.Saver(max_to_keep=self._keep, save_relative_paths=True)
+    self._saver.recover_last_checkpoints(self._folder.checkpoint_prefixes())
+
+  def save(self, session, step):
+    """Writes the checkpoint of a step, and removes the oldest beyond `keep`."""
+    if self._saver is None:
+      self.build()
+    self._saver.save(session, self._folder.checkpoint_prefix(), step, write_meta_graph=False)
+
+  def restore(self, session, prefix):
+    """Reads a checkpoint; a CheckpointError says what is wrong with it."""
+    if self._saver is None:
+      self.build()
+    restore(self._saver, session, prefix)
+
+
 def open_trained(run_path, face_run_path=None):
   """Both models of a run, or the vertex model of one and the face model of another.
 

@@ -100,25 +100,25 @@ def _train(session, run, mesh_set, validation, machine, start_time):
   evaluated = validation if is_validation else mesh_set
   evaluate = evaluation.Evaluator(
       models, evaluated, *inputs.evaluation_batches(run, evaluated, machine.static_shapes))
-  saver = tf.train.Saver(max_to_keep=config.keep_checkpoints, save_relative_paths=True)
-  saver.recover_last_checkpoints(run.folder.checkpoint_prefixes())
   samples = _SampleWriter(run, models, mesh_set, machine.static_shapes)
+  checkpoints = checkpoint.Checkpoints(run.folder, config.keep_checkpoints)
   writer = summaries.ScalarWriter(run.folder.summaries)
+  if machine.static_shapes:  # a graph that does not grow; elsewhere the first step need not wait
+    for part in (evaluate, samples, checkpoints):
+      part.build()
 
   session.run([tf.global_variables_initializer(), iterator.initializer])
   if run.prefix:
-    checkpoint.restore(saver, session, run.prefix)
+    checkpoints.restore(session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
   with cli.Progress(config.training_steps, run.start_step) as progress:
-    def save(number):
-      saver.save(session, run.folder.checkpoint_prefix(), number, write_meta_graph=False)
-
     try:
       looped = training._replace(train=machine.looped(session, training.train))
       log = _StepLog(progress, writer, config.log_steps, machine.precision.scale_loss)
       curve = validation_curve.ValidationCurve(
           run.folder.validation, run.start_step, start_time, writer, progress.write)
-      hooks = [loop.Hook(config.checkpoint_steps, save),
+      hooks = [loop.Hook(config.checkpoint_steps,
+                         lambda number: checkpoints.save(session, number)),
                loop.Hook(config.sample_steps,
                          lambda number: samples.draw(session, number, progress.write))]
       if is_validation:
@@ -129,7 +129,7 @@ def _train(session, run, mesh_set, validation, machine, start_time):
     except KeyboardInterrupt:
       done = session.run(training.global_step)
       if done > run.start_step:
-        save(done)
+        checkpoints.save(session, done)
         progress.write('Stopped after step {}; the same command continues'.format(done))
       raise
     finally:
@@ -173,21 +173,29 @@ class _SampleWriter:
   """
 
   def __init__(self, run, models, mesh_set, static_shapes):
-    from . import sampling
-    self._run, self._mesh_set = run, mesh_set
-    config = run.config.training
-    self.num_samples = config.num_samples if len(models) > 1 else 0
-    self._sampler = sampling.Sampler(
-        models.values(), min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
-        config.random_shift, static_shapes) if self.num_samples else None
+    self._run, self._models, self._mesh_set = run, models, mesh_set
+    self._static_shapes = static_shapes
+    self.num_samples = run.config.training.num_samples if len(models) > 1 else 0
+    self._sampler = None
     self.num_completed = 0
+
+  def build(self):
+    """Builds the graph, if samples are drawn."""
+    from . import sampling
+    config = self._run.config.training
+    if self.num_samples:
+      self._sampler = sampling.Sampler(
+          self._models.values(), min(config.num_samples, sampling.MAX_BATCH_SIZE),
+          self._run.config.sampling, config.random_shift, self._static_shapes)
 
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
     from . import checkpoint, sample_files
     config = self._run.config.training
-    if self._sampler is None:
+    if not self.num_samples:
       return
+    if self._sampler is None:
+      self.build()
     samples = list(self._sampler.sample(session, config.num_samples, config.seed))
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(

@@ -71,8 +71,9 @@ def test_a_picture_that_is_there_stays(tmp_path, monkeypatch):
   (tmp_path / 'samples').mkdir()
   (tmp_path / 'samples' / 'step_000003.png').write_text('mine')
   run = types.SimpleNamespace(
-      folder=checkpoint.RunFolder(str(tmp_path)), config=tiny.run_config(num_samples=0))
+      folder=checkpoint.RunFolder(str(tmp_path)), config=tiny.run_config())
   writer = train._SampleWriter(run, {}, types.SimpleNamespace(meshes=[]), False)
+  writer.num_samples = 1
   writer._sampler = types.SimpleNamespace(sample=lambda *unused_arguments: [])
   writer.draw(None, 3, lambda line: None)
   assert pictures == [str(tmp_path / 'samples' / 'step_000003_2.png')]
