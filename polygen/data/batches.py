@@ -97,8 +97,10 @@ def make_packed_batch(meshes, labels, picks, seed, quantization_bits=8, random_s
 
   Returns:
     {'vertex': dict, 'face': dict} of arrays, or one of them; the number of rows and their length
-    vary.
+    vary. Without picks it is padding alone.
   """
+  if not picks:
+    return packing.empty_batch(parts)
   vertex, face, picked_labels = zip(*_picked_examples(
       meshes, labels, picks, seed, quantization_bits, random_shift, shuffle_vertices))
   packed = {}

@@ -131,6 +131,12 @@ def pack_face_examples(examples, labels):
               packed_vertices_special=vertices['packed_vertices_special'])
 
 
+def empty_batch(parts):
+  """A packed batch without examples: {part: dict}, one row of one place of padding."""
+  return {part: {key: np.zeros([1 if size is None else size for size in shape], dtype)
+                 for key, (dtype, shape) in PACKED_SPEC[part].items()} for part in parts}
+
+
 def _behind_special(values):
   pad = [(tokens.NUM_SPECIAL_FACE_TOKENS, 0)] + [(0, 0)] * (values.ndim - 1)
   return np.pad(values, pad, 'constant')
