@@ -115,13 +115,15 @@ class TrainingConfig:
   asks for it (hw/precision.py).
 
   A step has `batch_size` meshes, or, if `tokens_per_batch` is not 0, as many of like length as have
-  so many tokens. `gradient_clip_norm` limits the norm of the gradients of each model; 0 does not.
-  `eval_steps` acts where there are validation meshes.
+  so many tokens. They are computed in `accumulate` micro-batches, one after another, whose
+  gradients are added: the same update in less memory. `gradient_clip_norm` limits the norm of the
+  gradients of each model; 0 does not. `eval_steps` acts where there are validation meshes.
   """
   training_steps: int = 5000
   model: str = 'both'
   batch_size: int = 4
   tokens_per_batch: int = 0
+  accumulate: int = 1
   learning_rate: float = 5e-4
   learning_rate_decay: str = 'cosine'
   warmup_steps: int = 0
@@ -142,8 +144,9 @@ class TrainingConfig:
   num_samples: int = 4
 
   def __post_init__(self):
-    _require_positive(self, 'training_steps', 'batch_size', 'loss_scale_growth_steps', 'log_steps',
-                      'checkpoint_steps', 'keep_checkpoints', 'sample_steps', 'eval_steps')
+    _require_positive(self, 'training_steps', 'batch_size', 'accumulate', 'loss_scale_growth_steps',
+                      'log_steps', 'checkpoint_steps', 'keep_checkpoints', 'sample_steps',
+                      'eval_steps')
     for name in ('num_samples', 'tokens_per_batch', 'warmup_steps'):
       if getattr(self, name) < 0:
         raise ValueError('{} must be at least 0, not {}'.format(name, getattr(self, name)))

@@ -107,7 +107,8 @@ def _train(session, run, mesh_set, validation, machine, start_time):
     for part in (evaluate, samples, checkpoints):
       part.build()
 
-  session.run([tf.global_variables_initializer(), iterator.initializer])
+  session.run([tf.global_variables_initializer(), tf.local_variables_initializer(),
+               iterator.initializer])
   if run.prefix:
     checkpoints.restore(session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
@@ -241,10 +242,7 @@ def main(argv=None):
     machine = hw.choose_machine(args.device, args.precision_mode, run_config.npu_options)
     if prepared and not machine.static_shapes and not decides_batches(args):
       run_config = settings.with_token_budget(run_config, mesh_set)
-    if machine.static_shapes and run_config.training.tokens_per_batch:
-      raise ValueError('batches of tokens_per_batch have varying shapes, which this device cannot '
-                       'take: give a --batch_size')
-    inputs.picks_of_steps(run_config.training, mesh_set)  # raises if a mesh is beyond the budget
+    inputs.check_batches(run_config.training, mesh_set, machine)
     run = open_run(run_config, args.output_path, machine.steps_per_run)
   if run.is_finished:
     print('{} holds a finished run of {} steps; --training_steps {} extends it, another '

@@ -46,8 +46,9 @@ def training_graph(models_, machine, **training):
       [MESH] * 2, [0, 1], SHAPE, 0, 5, seed=0, quantization_bits=BITS)).get_next()
   with matmul_operands(machine.precision.matmul_type, machine.precision.native):
     step = training_step(models_, batch, config.TrainingConfig(**training), machine)
-  return [step.train, *step.losses.values(), step.global_step, step.skipped_updates,
-          tf.global_variables_initializer()]
+  accumulate = [step.accumulate] if step.accumulate else []
+  return [step.train, *accumulate, *step.losses.values(), step.global_step, step.skipped_updates,
+          tf.global_variables_initializer(), tf.local_variables_initializer()]
 
 
 def sampling_graph(models_, **options):
@@ -62,7 +63,7 @@ def sampling_graph(models_, **options):
     ('full', 0.3, 'npu', 'mix', {}),
     ('plain', 0., 'npu', 'bfloat16', {
         'learning_rate_decay': 'none', 'loss_scaling': 'fixed', 'warmup_steps': 3,
-        'gradient_clip_norm': 1.}),
+        'gradient_clip_norm': 1., 'accumulate': 2}),
 ])
 def test_the_padded_training_graph_is_clean(variant, dropout_rate, device, mode, training):
   with tf.Graph().as_default() as graph, fake_adapter.installed():

@@ -48,7 +48,8 @@ def both(prepared, tmp_path_factory):
   result, printed = run(
       '--data_path', prepared, '--output_path', path, '--training_steps', 6, '--eval_steps', 2,
       '--num_samples', 0, '--tokens_per_batch', 600, '--random_shift', '--warmup_steps', 3,
-      '--gradient_clip_norm', 1, '--dropout_rate', 0.1, '--learning_rate', 0.01, *SIZES)
+      '--gradient_clip_norm', 1, '--dropout_rate', 0.1, '--learning_rate', 0.01, '--accumulate', 2,
+      *SIZES)
   return str(path), result, printed
 
 

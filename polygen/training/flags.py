@@ -28,6 +28,8 @@ CONFIG_FLAGS = (
     _training('batch_size', int, 'meshes per step'),
     _training('tokens_per_batch', int, 'tokens per step, in meshes of like length; 0: batch_size '
               'meshes'),
+    _training('accumulate', int, 'micro-batches that a batch is cut into, to be computed one after '
+              'another: the same update in less memory'),
     _training('model', str, 'both, vertex or face: what is trained'),
     _training('learning_rate', float, 'of Adam, at the start or after warm-up'),
     _training('learning_rate_decay', str, 'none or cosine: to 0 over all steps'),

@@ -41,7 +41,7 @@ def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] =
   """Runs steps start_step + 1 ... stop_step.
 
   Args:
-    session: tf.Session, the iterator of the batch initialised at `start_step`.
+    session: tf.Session, the iterator of the micro-batches initialised at `start_step`.
     step: TrainingStep.
     start_step: steps done before.
     stop_step: step number to end at.
@@ -58,13 +58,16 @@ def train(session, step, start_step, stop_step, on_step, hooks: Sequence[Hook] =
   number = start_step
   while number < stop_step:
     start = time.perf_counter()
-    _, losses, skipped = session.run(fetches)
+    before = [session.run([step.accumulate, step.losses])[1]
+              for _ in range(step.num_micro_batches - 1)]
+    _, last, skipped = session.run(fetches)
     seconds = time.perf_counter() - start
     done = 1 if steps_per_run == 1 else int(session.run(step.global_step)) - number
     number += done
     timer.add(seconds, done)
     on_step(number, done, StepResult(
-        {part: float(loss) for part, loss in losses.items()}, int(skipped)))
+        {part: sum(float(losses[part]) for losses in before + [last]) for part in last},
+        int(skipped)))
     for hook in hooks:
       if is_due(number, done, hook.every) or number >= stop_step:
         hook.function(number)

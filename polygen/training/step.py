@@ -1,9 +1,10 @@
 """One training step: a batch, the losses of the models, one update of all."""
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from ..hw import ExponentialUpdateLossScaleManager, FixedLossScaleManager
+from . import accumulation
 from .losses import batch_losses
 from .optimizer import ModelsAdam
 from .schedule import learning_rate
@@ -13,16 +14,20 @@ class TrainingStep(NamedTuple):
   """Tensors and operations of a step.
 
   Attributes:
-    losses: {part: float32 scalar} before the update.
+    losses: {part: float32 scalar} before the update, of the micro-batch.
     train: updates the models and counts `global_step`, which is the number of batches consumed,
       whether or not loss scaling left out their update.
     global_step: int32 variable.
     skipped_updates: int32 scalar variable: updates left out so far.
+    num_micro_batches: of a step, one in each session.run; `train` takes the last.
+    accumulate: takes one of those before; None if there is no other.
   """
   losses: Dict[str, tf.Tensor]
   train: tf.Operation
   global_step: tf.Variable
   skipped_updates: tf.Variable
+  num_micro_batches: int = 1
+  accumulate: Optional[tf.Operation] = None
 
 
 def training_step(models, batch, config, machine):
@@ -30,20 +35,29 @@ def training_step(models, batch, config, machine):
 
   Args:
     models: {part: model} to be trained.
-    batch: dict of dicts of tensors, as drawn in data/batches.py.
+    batch: dict of dicts of tensors, as drawn in data/batches.py: a micro-batch, which is the
+      whole batch of a step if config.accumulate is 1.
     config: TrainingConfig.
     machine: hw.Machine; it decides about loss scaling.
   """
   global_step = int32_global_step()
-  losses = batch_losses(
-      models, batch, is_training=True, seed=tf.stack([config.seed, global_step.read_value()]))
+  seed = tf.stack([config.seed, global_step.read_value()])
+  if config.accumulate > 1:
+    seed = accumulation.seed_of_micro_batch(seed)
+  losses = batch_losses(models, batch, is_training=True, seed=seed)
   manager = loss_scale_manager(config)
   optimizer = machine.scaled(
       ModelsAdam(models.values(), learning_rate(config, global_step), config), manager)
   gradients = optimizer.compute_gradients(tf.add_n(list(losses.values())))
-  with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
+  if config.accumulate > 1:
+    accumulate = accumulation.add(gradients)
+    update = accumulation.apply(optimizer, gradients)
+  else:
+    accumulate, update = None, optimizer.apply_gradients(gradients)
+  with tf.control_dependencies([update]):
     train = tf.assign_add(global_step, 1).op
-  return TrainingStep(losses, train, global_step, manager.skipped_updates)
+  return TrainingStep(losses, train, global_step, manager.skipped_updates, config.accumulate,
+                      accumulate)
 
 
 def loss_scale_manager(config):
