@@ -2,10 +2,11 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import decoding, meshes, rows, unit
+from benchmarks import decoding, memory, meshes, rows, unit
 from polygen import config, data
 
 
@@ -56,3 +57,23 @@ def test_the_mesh_of_the_benchmark_is_closed():
            for edge in zip(face, face[1:] + face[:1])]
   assert len(edges) == len(set(edges)) == 3 * 342
   assert {edge[::-1] for edge in edges} == set(edges)
+
+
+def test_recomputation_is_compared_with_keeping(monkeypatch):
+  for name, value in {'LAYERS': 1, 'HIDDEN': 8, 'TOKENS': 40, 'STEPS': 1}.items():
+    monkeypatch.setattr(memory, name, value)
+  monkeypatch.setattr(memory, 'in_process', lambda call: eval('memory.' + call))
+  monkeypatch.setattr(memory, '_growth', lambda found: found['peak_mb'])
+  for measured in (memory.recompute_memory(), memory.recompute_time()):
+    assert measured.value > 0
+  memory._both.cache_clear()
+
+
+def test_noise_of_the_published_size_is_a_possible_batch():
+  shape = data.BatchShape(1, memory.VERTICES, memory.FACE_TOKENS)
+  rng = np.random.default_rng(0)
+  for part, keys in data.batch_spec(shape).items():
+    for key, (dtype, size) in keys.items():
+      values = memory._noise(key, dtype, size, rng)
+      assert values.dtype == dtype and values.shape == tuple(size)
+      assert values.any() != (key == 'class_label')
