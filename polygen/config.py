@@ -42,9 +42,10 @@ def _require_bits(bits):
 class TransformerConfig:
   """One stack of residual blocks (PolyGen, appendix C), encoder or decoder.
 
-  `re_zero` multiplies each residual branch by a scalar that starts at 0. `memory_efficient` chooses
-  the variable layout of DeepMind's reversible-memory stacks (see layers/attention.py); the
-  mathematics is the same.
+  `re_zero` multiplies each residual branch by a scalar that starts at 0. `memory_efficient` computes
+  the activations of each branch again in the backward pass instead of keeping them, and chooses the
+  variable layout of DeepMind's stacks of that name (layers/attention.py); the mathematics is the
+  same.
   """
   hidden_size: int = 256
   fc_size: int = 1024

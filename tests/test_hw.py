@@ -97,6 +97,20 @@ def test_unknown_precision_lists_the_legal_ones(device, mode):
   assert "''" in str(caught.value) and '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('cores, threads', [(1, 1), (2, 1), (8, 4)])
+def test_a_session_for_training_on_a_cpu_does_two_operations_at_a_time(cores, threads, monkeypatch):
+  monkeypatch.setattr(hw.session, 'num_cores', lambda: cores)
+  machine = hw.choose_machine('cpu')
+  plain, training = machine.session_config(), machine.session_config(training=True)
+  assert (plain.inter_op_parallelism_threads, plain.intra_op_parallelism_threads) == (0, 0)
+  assert (training.inter_op_parallelism_threads, training.intra_op_parallelism_threads) == (
+      2, threads)
+  assert training.graph_options.rewrite_options.disable_meta_optimizer
+  gpu = hw.Device('gpu', 'a test')
+  precision = hw.parse_precision('float32', gpu)
+  assert hw.session_config(gpu, precision, training=True) == hw.session_config(gpu, precision)
+
+
 def test_session_config_of_each_device():
   cpu, gpu = (hw.session_config(device, hw.parse_precision('float32', device))
               for device in (CPU, GPU))
