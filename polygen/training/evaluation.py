@@ -53,7 +53,8 @@ class Evaluator:
   def __call__(self, session):
     """Evaluation of every mesh."""
     if self._losses is None:
-      self.build()
+      with session.graph.as_default():
+        self.build()
     sums = {part: 0. for part in self._losses}
     for batch in self._batches():
       losses = session.run(self._losses, {
