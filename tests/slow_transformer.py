@@ -1,7 +1,7 @@
 """The Transformer as its equations say, with TensorFlow's own gradients: nothing folded or split.
 
-    with formulation(monkeypatch):
-      ...    # models built here are slow ones, on the same variables
+    with formulation(monkeypatch) as stacks:
+      ...    # models built here are slow ones, on the same variables; stacks: the weights of each
 """
 import contextlib
 
@@ -15,13 +15,19 @@ from polygen.models import face, vertex
 @contextlib.contextmanager
 def formulation(monkeypatch):
   """Both models are built on this module within the scope."""
+  stacks = []
+
+  def recorded(x, weights, *arguments, **options):
+    stacks.append(weights)
+    return transformer(x, weights, *arguments, **options)
+
   with monkeypatch.context() as patch:
     patch.setattr(block_layers, 'causal', causal)
     for model in (vertex, face):
-      patch.setattr(model, 'transformer', transformer)
+      patch.setattr(model, 'transformer', recorded)
     patch.setattr(face, 'memory_key_values',
                   lambda memory, weights: [memory] * weights.config.num_layers)
-    yield
+    yield stacks
 
 
 def causal(length, segments=None):
