@@ -37,7 +37,8 @@ def write_meshes(folder):
 def train_flags(data_path, run_path, *others):
   """The arguments of a tiny `polygen.train`; later ones replace earlier ones."""
   return ['--data_path', str(data_path), '--output_path', str(run_path), '--training_steps', '4',
-          '--batch_size', '2', '--num_samples', '2', '--log_steps', '1'] + SIZE_FLAGS + list(others)
+          '--batch_size', '2', '--num_samples', '2', '--log_steps', '1',
+          '--warmup_steps', '0'] + SIZE_FLAGS + list(others)
 
 
 def run_config(**training):
