@@ -57,8 +57,8 @@ ROWS = (
     Row('waiting', 'time that training waits for such batches', feeding.waiting, '%'),
     Row('memory', 'peak memory of the toy training process', training.memory, 'MB', 840, 600),
     Row('start', 'process start to first finished training step', training.start, 's', 24, 8),
-    Row('recompute-memory', 'memory of the gradients of 12 layers of hidden size 256, 2,000 tokens: '
-        'recomputed over kept', memory.recompute_memory, 'times', None, 0.5),
+    Row('recompute-memory', 'memory of the gradients of 12 layers of hidden size 256, 2,000 '
+        'tokens: recomputed over kept', memory.recompute_memory, 'times', None, 0.5),
     Row('recompute-time', 'the same, time', memory.recompute_time, 'times', None, 1.4),
     Row('published-step', 'peak memory of a training step of the published size, 800 vertices and '
         '2,800 face tokens', memory.published_memory, 'MB', None, 16000),

@@ -42,10 +42,10 @@ def _require_bits(bits):
 class TransformerConfig:
   """One stack of residual blocks (PolyGen, appendix C), encoder or decoder.
 
-  `re_zero` multiplies each residual branch by a scalar that starts at 0. `memory_efficient` computes
-  the activations of each branch again in the backward pass instead of keeping them, and chooses the
-  variable layout of DeepMind's stacks of that name (layers/attention.py); the mathematics is the
-  same.
+  `re_zero` multiplies each residual branch by a scalar that starts at 0. `memory_efficient`
+  computes the activations of each branch again in the backward pass instead of keeping them, and
+  chooses the variable layout of DeepMind's stacks of that name (layers/attention.py); the
+  mathematics is the same.
   """
   hidden_size: int = 256
   fc_size: int = 1024
@@ -239,8 +239,8 @@ PAPER_TRAINING = TrainingConfig(
     sample_steps=20000)
 
 # Reaches the published losses in a quarter of the 5000 steps. At 5e-4 without warm-up it takes a
-# tenth to a half longer, and with an epsilon of 1e-8 losses once below 0.01 jump up to 100 at times:
-# the means of squares that Adam divides by have become tiny.
+# tenth to twice as many more, and with an epsilon of 1e-8 losses once below 0.01 jump up to 100 at
+# times: the means of squares that Adam divides by have become tiny.
 TOY_TRAINING = TrainingConfig(learning_rate=1e-3, warmup_steps=200, adam_epsilon=1e-5)
 
 PRESETS = {
