@@ -213,6 +213,22 @@ def test_dropout_noise_is_a_function_of_seed_site_and_stack():
       assert abs(((output == 0) == (other == 0)).mean() - 0.52) < 0.025
 
 
+@pytest.mark.parametrize('name', sorted(STACKS))
+def test_every_branch_draws_its_own_noise(name):
+  config, cross_attention = STACKS[name]
+  with tf.Graph().as_default() as graph, tf.Session() as session:
+    with variables.model_scope('stack'):
+      weights = transformer_weights('transformer', config, cross_attention)
+    x = tf.ones([1, LENGTH, config.hidden_size])
+    transformer(x, weights, blocks.causal(LENGTH),
+                memory_key_values(x, weights) if cross_attention else None,
+                dropout=Dropout(config.dropout_rate, tf.constant([3, 5])))
+    noises = session.run([op.outputs[0] for op in graph.get_operations()
+                          if op.type == 'StatelessRandomUniform'])
+  assert len(noises) == config.num_layers * (3 if cross_attention else 2)
+  assert len({noise.tobytes() for noise in noises}) == len(noises)
+
+
 def test_dropout_without_seed_is_fresh_at_every_run():
   with tf.Graph().as_default(), tf.Session() as session:
     dropped = Dropout(0.4)(tf.constant(ONES))

@@ -138,14 +138,15 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropo
   config = weights.config
   batch, length, hidden = shape_of(x)
   heads = Heads(batch, length, config.num_heads, hidden // config.num_heads)
+  add = functools.partial(residual, recompute=config.memory_efficient)
   rows = tf.reshape(x, [-1, hidden])
   for number, layer in enumerate(weights.layers):
-    add = functools.partial(residual, drop=dropout.site(), recompute=config.memory_efficient)
-    rows = add(rows, layer.self_attention, _joined_vjp(config), attention_vjp(heads, blocks, 3))
+    rows = add(rows, layer.self_attention, _joined_vjp(config), attention_vjp(heads, blocks, 3),
+               drop=dropout.site())
     if memory is not None:
       rows = add(rows, layer.cross, _query_vjp(config),
-                 attention_vjp(heads, whole(memory_bias), 1), others=(memory[number],))
-    rows = add(rows, layer.mlp, single_vjp, mlp_vjp)
+                 attention_vjp(heads, whole(memory_bias), 1), (memory[number],), dropout.site())
+    rows = add(rows, layer.mlp, single_vjp, mlp_vjp, drop=dropout.site())
   return tf.reshape(layer_norm(rows, weights.output_norm), [batch, length, hidden])
 
 

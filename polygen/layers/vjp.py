@@ -27,13 +27,13 @@ def differentiable(function_vjp, recompute=False):
     def flat(*tensors):
       y, vjp = function_vjp(*_packed(arguments, tensors))
 
-      def gradient(*dy):
+      def gradient(*dy, vjp=vjp):
         return flattened(vjp(list(dy) if isinstance(y, list) else dy[0]))
 
       def recomputed_gradient(*dy):
         with tf.control_dependencies(dy):  # nothing is shared with the first time
           again = [tf.identity(tensor) for tensor in tensors]
-          return flattened(function_vjp(*_packed(arguments, again))[1](dy[0]))
+          return gradient(*dy, vjp=function_vjp(*_packed(arguments, again))[1])
 
       return y, recomputed_gradient if recompute else gradient
 
