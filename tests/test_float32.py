@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 import graph_nodes
 import model_cases
-from polygen.layers.attention import KeyValues, attend
+from polygen.layers.attention import KeyValues, attend, attend_vjp
 from polygen.layers.categorical import Categorical
 from polygen.layers.filters import draw, filter_logits
 from polygen.layers.float32 import KEEP_DTYPE, in_float32, keep_float32
@@ -109,6 +109,17 @@ def test_gradients_are_marked_too(build, sensitive):
     assert not {'RsqrtGrad', 'Mul', 'Sum', 'Sub', 'Neg'} & set(types(nodes, kept=False))
     numeric = tf.test.compute_gradient_error(x, [2, 3], y, y.shape.as_list())
     assert numeric < 1e-2 and np.abs(session.run(gradient)).max() > 1e-2
+
+
+def test_the_closed_form_gradient_of_attention_is_marked():
+  with tf.Graph().as_default() as graph:
+    q, k, v, dheads = (heads() for _ in range(4))
+    _, gradient = attend_vjp(q, KeyValues(k, v), None)
+    before = len(graph.get_operations())
+    gradient(dheads)
+    nodes = [op.node_def for op in graph.get_operations()[before:]]
+  assert {'Mul', 'Sum', 'Sub'} <= set(types(nodes, kept=True))
+  assert not {'Mul', 'Sum', 'Sub'} & set(types(nodes, kept=False))
 
 
 def test_the_mark_ends_with_its_scope_and_changes_no_value():

@@ -12,7 +12,7 @@ class Heads(NamedTuple):
   size: int
 
   def split(self, rows, count):
-    """Rows [B T, n D] -> n tensors [B, H, T, d]."""
+    """Rows [B T, n D] or [B, T, n D] -> n tensors [B, H, T, d]."""
     rows = tf.reshape(rows, [self.batch, self.length, count, self.num_heads, self.size])
     return tf.unstack(tf.transpose(rows, [2, 0, 3, 1, 4]), num=count)
 

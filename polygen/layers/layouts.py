@@ -11,6 +11,7 @@ from typing import Callable, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from .dense import DenseWeights, dense
+from .heads import Heads
 from .matmul import matmul
 from .norm import normalise_vjp
 from .shapes import shape_of
@@ -46,8 +47,7 @@ def _normalise_columns(x):
 def _split_rows(x, count, num_heads):
   """x [B, T, nD] -> n tensors [B, H, T, d]."""
   batch, length, size = shape_of(x)
-  x = tf.reshape(x, [batch, length, count, num_heads, size // count // num_heads])
-  return tf.unstack(tf.transpose(x, [2, 0, 3, 1, 4]), num=count)
+  return Heads(batch, length, num_heads, size // count // num_heads).split(x, count)
 
 
 def _join_rows(heads):
