@@ -53,7 +53,7 @@ def sample(run_path, num_samples, sampling_config=None, class_id=None, seed=0, m
   drawing = sampling_config or run_config.sampling
   if drawing.top_k == 1:
     max_tries = 1  # greedy: every try is the same
-  with tf.Graph().as_default() as graph, matmul_operands(
+  with hw.new_graph().as_default() as graph, matmul_operands(
       machine.precision.matmul_type, machine.precision.native):
     models = checkpoint.build_models(run_config)
     sampler = sampling.Sampler(

@@ -78,9 +78,10 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
     checkpoint.CheckpointError: the last checkpoint cannot be restored.
   """
   import tensorflow.compat.v1 as tf
+  from .hw import new_graph
   from .layers.matmul import matmul_operands
   start_time = start_time or time.time()
-  with tf.Graph().as_default(), matmul_operands(
+  with new_graph().as_default(), matmul_operands(
       machine.precision.matmul_type, machine.precision.native), tf.Session(
           config=machine.session_config(training=True)) as session:
     tf.set_random_seed(run.config.training.seed)

@@ -130,3 +130,12 @@ def test_a_session_runs_on_the_chosen_device():
     with tf.Session(config=config) as session:
       assert not [d for d in session.list_devices() if d.device_type == 'GPU']
       assert session.run(doubled).tolist() == [2., 4.]
+
+
+def test_a_new_graph_is_built_without_looking_up_signatures():
+  graph = hw.new_graph()
+  assert not hasattr(graph.create_op, '__wrapped__')
+  with graph.as_default(), tf.Session() as session:
+    total = tf.constant(2.) + tf.constant(3.)
+    assert session.run(total) == 5
+  assert total.graph is graph and len(graph.get_operations()) == 3

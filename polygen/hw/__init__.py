@@ -6,6 +6,7 @@
 Importing this package does not load TensorFlow, nor the adapter of an NPU.
 """
 from .devices import CPU, DEVICE_CHOICES, Device, choose_device, num_cores
+from .graph import new_graph
 from .graph_lint import lint
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
@@ -18,5 +19,5 @@ from .session import npu_session_config, session_config
 __all__ = ['CPU', 'DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
-           'lint', 'load_adapter', 'npu_session_config', 'num_cores', 'parse_npu_options',
-           'parse_precision', 'session_config']
+           'lint', 'load_adapter', 'new_graph', 'npu_session_config', 'num_cores',
+           'parse_npu_options', 'parse_precision', 'session_config']

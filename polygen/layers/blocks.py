@@ -7,8 +7,10 @@ Each block sees the keys up to its end:
     block 1    x x x x x x
     block 2    x x x x x x x x x
 """
-from typing import NamedTuple, Optional, Tuple
+import functools
+from typing import NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from .masks import bias_from_mask
@@ -26,12 +28,12 @@ class Blocks(NamedTuple):
     biases: of the scores of each block, broadcast to [B, H, t, e]; None: all are allowed.
     sizes: int32 [number of blocks], t; None if there is one block.
     prefixes: int32 [4] of each block: the size of keys [B, H, e, d], as tf.slice takes it.
-    paddings: int32 [4, 2] of each block: zeros before which [B, H, e - t, d] becomes [B, H, e, d].
+    paddings: int32 [4, 2] of each block: zeros behind which [B, H, e - t, d] becomes [B, H, e, d].
   """
   biases: Tuple[Optional[tf.Tensor], ...]
   sizes: Optional[tf.Tensor] = None
-  prefixes: Tuple[tf.Tensor, ...] = ()
-  paddings: Tuple[tf.Tensor, ...] = ()
+  prefixes: Sequence[tf.Tensor] = ()
+  paddings: Sequence[tf.Tensor] = ()
 
   def split(self, queries):
     """[B, H, T, d] -> a tensor [B, H, t, d] for each block."""
@@ -62,23 +64,44 @@ def causal(length, segments=None):
     length: T, int or int32 scalar.
     segments: int32 [B, T], or None.
   """
+  marks = [(tf.greater_equal, tf.range(length)[None])]
+  if segments is not None:
+    marks.append((tf.equal, segments))
+  queries = [mark[:, None, :, None] for _, mark in marks]
+  keys = [mark[:, None, None, :] for _, mark in marks]
+
+  def bias(queries, keys):
+    """Of queries [B, 1, t, 1] and keys [B, 1, 1, e]."""
+    allowed = [sees(*pair) for (sees, _), pair in zip(marks, zip(queries, keys))]
+    return bias_from_mask(functools.reduce(tf.logical_and, allowed))
+
   count = CAUSAL_BLOCKS
   if isinstance(length, int):
     count = max(1, min(count, length // LEAST_BLOCK))
-  ends = [length * number // count for number in range(count + 1)]
-  bounds = list(zip(ends, ends[1:]))
-  biases = tuple(_causal_bias(start, stop, segments) for start, stop in bounds)
   if count == 1:
-    return Blocks(biases)
-  return Blocks(
-      biases, tf.stack([stop - start for start, stop in bounds]),
-      tuple(tf.stack([-1, -1, stop, -1]) for _, stop in bounds),
-      tuple(tf.stack([[0, 0], [0, 0], [0, stop - start], [0, 0]]) for start, stop in bounds))
+    return Blocks((bias(queries, keys),))
+  blocks, seen = _blocks_without_biases(length, count)
+  start = tf.zeros([4], tf.int32)
+  return blocks._replace(biases=tuple(
+      bias(block, [tf.slice(mark, start, size) for mark in keys])
+      for block, size in zip(zip(*map(blocks.split, queries)), seen)))
 
 
-def _causal_bias(start, stop, segments):
-  """Bias [1, 1, stop - start, stop] or [B, 1, stop - start, stop]."""
-  allowed = (tf.range(start, stop)[:, None] >= tf.range(stop))[None]
-  if segments is not None:
-    allowed &= tf.equal(segments[:, start:stop, None], segments[:, None, :stop])
-  return bias_from_mask(allowed)[:, None]
+def _blocks_without_biases(length, count):
+  """Blocks, and int32 [4] of each: the size of the part [B, 1, 1, e] of a mark of keys."""
+  numbers = np.arange(1, count + 1, dtype=np.int32)
+  ends = length * numbers // count
+  sizes = ends - length * (numbers - 1) // count
+  blocks = Blocks(
+      (None,) * count, sizes,
+      _rows([-1, -1, 0, -1], [0, 0, 1, 0], ends),
+      _rows(np.zeros([4, 2]), [[0, 0], [0, 0], [0, 1], [0, 0]], sizes))
+  return blocks, _rows([-1, -1, -1, 0], [0, 0, 0, 1], ends)
+
+
+def _rows(base, unit, values):
+  """base + unit * value for each of the values int32 [n]: arrays of an array, else tensors."""
+  base, unit = np.array(base, np.int32), np.array(unit, np.int32)
+  columns = values[(slice(None),) + (None,) * base.ndim]
+  rows = base + unit * columns
+  return list(rows) if isinstance(rows, np.ndarray) else tf.unstack(rows, num=values.shape[0])

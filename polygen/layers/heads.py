@@ -1,22 +1,26 @@
 """Rows of activations as the heads of attention, and back."""
-from typing import NamedTuple
-
 import tensorflow.compat.v1 as tf
 
 
-class Heads(NamedTuple):
-  """Sizes: B batch and T positions, ints or int32 scalars, H heads, d head size, D = H d."""
-  batch: tf.Tensor
-  length: tf.Tensor
-  num_heads: int
-  size: int
+class Heads:
+  """How the rows of one stack are cut into heads.
+
+  Args:
+    batch, length: B and T, ints or int32 scalars.
+    num_heads, size: H and the head size d; D = H d.
+  """
+
+  def __init__(self, batch, length, num_heads, size):
+    self._hidden_size = num_heads * size
+    # Made once for all layers.
+    self._shape = tf.convert_to_tensor([batch, length, -1, num_heads, size])
+    self._by_head, self._by_row = tf.constant([2, 0, 3, 1, 4]), tf.constant([1, 3, 0, 2, 4])
 
   def split(self, rows, count):
     """Rows [B T, n D] or [B, T, n D] -> n tensors [B, H, T, d]."""
-    rows = tf.reshape(rows, [self.batch, self.length, count, self.num_heads, self.size])
-    return tf.unstack(tf.transpose(rows, [2, 0, 3, 1, 4]), num=count)
+    return tf.unstack(tf.transpose(tf.reshape(rows, self._shape), self._by_head), num=count)
 
   def join(self, heads):
     """n tensors [B, H, T, d] -> rows [B T, n D]."""
-    rows = tf.transpose(tf.stack(heads), [1, 3, 0, 2, 4])
-    return tf.reshape(rows, [-1, len(heads) * self.num_heads * self.size])
+    rows = tf.transpose(tf.stack(heads), self._by_row)
+    return tf.reshape(rows, [-1, len(heads) * self._hidden_size])

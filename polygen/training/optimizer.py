@@ -25,14 +25,16 @@ class ModelsAdam(tf.train.Optimizer):
     for model in models:
       self._parts.append((model, Adam(model.variables, rate, config, model.name + '_optimizer')))
 
-  def compute_gradients(self, loss, var_list=None, *arguments, **options):
+  def compute_gradients(self, loss, var_list=None, gate_gradients=tf.train.Optimizer.GATE_NONE,
+                        *arguments, **options):
     """Dense (gradient, variable) pairs, by default of all variables of the models.
 
-    Variables that the loss does not depend on are left out.
+    Variables that the loss does not depend on are left out. Unlike other optimizers this one is
+    not gated by default: what lies further back does not wait for the gradients of kernels.
     """
     if var_list is None:
       var_list = [variable for model, _ in self._parts for variable in model.variables]
-    pairs = super().compute_gradients(loss, var_list, *arguments, **options)
+    pairs = super().compute_gradients(loss, var_list, gate_gradients, *arguments, **options)
     return [(tf.convert_to_tensor(gradient), variable)
             for gradient, variable in pairs if gradient is not None]
 
