@@ -90,7 +90,7 @@ class RunFolder:
 
 
 class Checkpoints:
-  """Saves and restores all variables of the default graph; the first use builds what that takes.
+  """Saves and restores all variables of the default graph, which must exist.
 
   Args:
     folder: RunFolder.
@@ -98,23 +98,16 @@ class Checkpoints:
   """
 
   def __init__(self, folder, keep):
-    self._folder, self._keep, self._saver = folder, keep, None
-
-  def build(self):
-    """Builds the graph; the variables must exist."""
-    self._saver = tf.train.Saver(max_to_keep=self._keep, save_relative_paths=True)
-    self._saver.recover_last_checkpoints(self._folder.checkpoint_prefixes())
+    self._folder = folder
+    self._saver = tf.train.Saver(max_to_keep=keep, save_relative_paths=True)
+    self._saver.recover_last_checkpoints(folder.checkpoint_prefixes())
 
   def save(self, session, step):
     """Writes the checkpoint of a step, and removes the oldest beyond `keep`."""
-    if self._saver is None:
-      self.build()
     self._saver.save(session, self._folder.checkpoint_prefix(), step, write_meta_graph=False)
 
   def restore(self, session, prefix):
     """Reads a checkpoint; a CheckpointError says what is wrong with it."""
-    if self._saver is None:
-      self.build()
     restore(self._saver, session, prefix)
 
 

@@ -3,9 +3,10 @@
 Without flags: the four meshes of the project, 5000 steps, everything in ./output. An output folder
 that holds a run is continued from its last checkpoint.
 """
+import functools
 import os
 import time
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from . import cli
 from . import config as config_lib
@@ -91,7 +92,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
 def _train(session, run, mesh_set, validation, machine, start_time):
   import tensorflow.compat.v1 as tf
   from . import checkpoint
-  from .training import evaluation, inputs, loop, step, summaries, validation_curve
+  from .training import inputs, loop, step, summaries, validation_curve
   config = run.config.training
   iterator = tf.data.make_initializable_iterator(
       inputs.training_batches(run, mesh_set, machine.static_shapes))
@@ -99,19 +100,18 @@ def _train(session, run, mesh_set, validation, machine, start_time):
   training = step.training_step(models, iterator.get_next(), config, machine)
   is_validation = bool(validation and len(validation.meshes))
   evaluated = validation if is_validation else mesh_set
-  evaluate = evaluation.Evaluator(
-      models, evaluated, *inputs.evaluation_batches(run, evaluated, machine.static_shapes))
-  samples = _SampleWriter(run, models, mesh_set, machine.static_shapes)
-  checkpoints = checkpoint.Checkpoints(run.folder, config.keep_checkpoints)
+  # All at once, since TensorFlow copies the whole graph when it has grown; and after the first
+  # step, which need not wait for it, except where graphs must not grow.
+  tools = functools.lru_cache(maxsize=None)(
+      lambda: _build_tools(run, models, mesh_set, evaluated, machine))
   writer = summaries.ScalarWriter(run.folder.summaries)
-  if machine.static_shapes:  # a graph that does not grow; elsewhere the first step need not wait
-    for part in (evaluate, samples, checkpoints):
-      part.build()
+  if machine.static_shapes or run.prefix:
+    tools()
 
   session.run([tf.global_variables_initializer(), tf.local_variables_initializer(),
                iterator.initializer])
   if run.prefix:
-    checkpoints.restore(session, run.prefix)
+    tools().checkpoints.restore(session, run.prefix)
     print('Continuing {} from step {}'.format(run.folder.path, run.start_step))
   with cli.Progress(config.training_steps, run.start_step) as progress:
     try:
@@ -119,29 +119,49 @@ def _train(session, run, mesh_set, validation, machine, start_time):
       log = _StepLog(progress, writer, config.log_steps, machine.precision.scale_loss)
       curve = validation_curve.ValidationCurve(
           run.folder.validation, run.start_step, start_time, writer, progress.write)
-      hooks = [loop.Hook(config.checkpoint_steps,
-                         lambda number: checkpoints.save(session, number)),
+      hooks = [loop.Hook(1, lambda number: tools()),
+               loop.Hook(config.checkpoint_steps,
+                         lambda number: tools().checkpoints.save(session, number)),
                loop.Hook(config.sample_steps,
-                         lambda number: samples.draw(session, number, progress.write))]
+                         lambda number: tools().samples.draw(session, number, progress.write))]
       if is_validation:
         hooks.append(loop.Hook(config.eval_steps,
-                               lambda number: curve.add(number, evaluate(session))))
+                               lambda number: curve.add(number, tools().evaluate(session))))
       step_time = loop.train(session, looped, run.start_step, config.training_steps, log.write,
                              hooks, machine.steps_per_run)
     except KeyboardInterrupt:
       done = session.run(training.global_step)
       if done > run.start_step:
-        checkpoints.save(session, done)
+        tools().checkpoints.save(session, done)
         progress.write('Stopped after step {}; the same command continues'.format(done))
       raise
     finally:
       writer.close()
   return TrainingResult(
-      config.training_steps, curve.last or evaluate(session),
+      config.training_steps, curve.last or tools().evaluate(session),
       1 if config.tokens_per_batch else config.batch_size, step_time,
-      time.time() - start_time, samples.num_samples, samples.num_completed, run.folder.path,
+      time.time() - start_time, tools().samples.num_samples, tools().samples.num_completed,
+      run.folder.path,
       session.run(training.skipped_updates) if machine.precision.scale_loss else None,
       is_validation)
+
+
+class _Tools(NamedTuple):
+  """What is used between steps: an Evaluator, a _SampleWriter, Checkpoints."""
+  evaluate: Callable
+  samples: tuple
+  checkpoints: tuple
+
+
+def _build_tools(run, models, mesh_set, evaluated, machine):
+  """The tools of a run whose models have their variables; `evaluated`: the MeshSet to evaluate."""
+  from . import checkpoint
+  from .training import evaluation, inputs
+  return _Tools(
+      evaluation.Evaluator(
+          models, evaluated, *inputs.evaluation_batches(run, evaluated, machine.static_shapes)),
+      _SampleWriter(run, models, mesh_set, machine.static_shapes),
+      checkpoint.Checkpoints(run.folder, run.config.training.keep_checkpoints))
 
 
 class _StepLog:
@@ -175,20 +195,15 @@ class _SampleWriter:
   """
 
   def __init__(self, run, models, mesh_set, static_shapes):
-    self._run, self._models, self._mesh_set = run, models, mesh_set
-    self._static_shapes = static_shapes
-    self.num_samples = run.config.training.num_samples if len(models) > 1 else 0
-    self._sampler = None
-    self.num_completed = 0
-
-  def build(self):
-    """Builds the graph, if samples are drawn."""
     from . import sampling
-    config = self._run.config.training
+    config = run.config.training
+    self._run, self._mesh_set = run, mesh_set
+    self.num_samples = config.num_samples if len(models) > 1 else 0
+    self.num_completed = 0
     if self.num_samples:
       self._sampler = sampling.Sampler(
-          self._models.values(), min(config.num_samples, sampling.MAX_BATCH_SIZE),
-          self._run.config.sampling, config.random_shift, self._static_shapes)
+          models.values(), min(config.num_samples, sampling.MAX_BATCH_SIZE), run.config.sampling,
+          config.random_shift, static_shapes)
 
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
@@ -196,8 +211,6 @@ class _SampleWriter:
     config = self._run.config.training
     if not self.num_samples:
       return
-    if self._sampler is None:
-      self.build()
     samples = list(self._sampler.sample(session, config.num_samples, config.seed))
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(

@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
 
 
 class Evaluator:
-  """Runs the evaluation graph with the present weights; the first call builds it, if need be.
+  """Runs the evaluation graph, which it adds to the default graph, with the present weights.
 
   Args:
     models: {part: model}.
@@ -38,23 +38,16 @@ class Evaluator:
   """
 
   def __init__(self, models, mesh_set, spec, batches):
-    self._models, self._spec, self._batches = models, spec, batches
+    self._batches = batches
     self._num_meshes = len(mesh_set.meshes)
     self._num_vertices = int(mesh_set.lengths[:, 0].sum())
-    self._losses = None
-
-  def build(self):
-    """Builds the graph."""
     self._placeholders = {
-        part: {key: tf.placeholder(*value) for key, value in self._spec[part].items()}
-        for part in self._models}
-    self._losses = batch_losses(self._models, self._placeholders)
+        part: {key: tf.placeholder(*value) for key, value in spec[part].items()}
+        for part in models}
+    self._losses = batch_losses(models, self._placeholders)
 
   def __call__(self, session):
     """Evaluation of every mesh."""
-    if self._losses is None:
-      with session.graph.as_default():
-        self.build()
     sums = {part: 0. for part in self._losses}
     for batch in self._batches():
       losses = session.run(self._losses, {
