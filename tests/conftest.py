@@ -1,5 +1,6 @@
 """What several test modules share: tiny meshes and a run trained on them, made once."""
 import contextlib
+import inspect
 import io
 import os
 
@@ -17,12 +18,19 @@ def pytest_configure():
   hypothesis.settings.register_profile('by_version', database=DirectoryBasedExampleDatabase(
       os.path.join('.hypothesis', 'examples-' + hypothesis.__version__)))
   hypothesis.settings.load_profile('by_version')
+  _build_graphs_sooner()
   if os.environ.get('POLYGEN_TEST_DEVICE'):
     import sessions
     try:
       print(sessions.device().description)
     except ValueError as error:
       raise pytest.UsageError(str(error))
+
+
+def _build_graphs_sooner():
+  """What hw.new_graph does, for every graph of the tests: a quarter of their time on 1.15."""
+  import tensorflow.compat.v1 as tf
+  tf.Graph.create_op = inspect.unwrap(tf.Graph.create_op)
 
 
 @pytest.fixture(scope='session')
