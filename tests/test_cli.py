@@ -206,3 +206,13 @@ def test_onednn_is_asked_for_where_it_is_no_experiment(monkeypatch, version, exp
 def test_onednn_is_left_alone_where_the_version_is_unknown(monkeypatch):
   monkeypatch.setitem(sys.modules, 'importlib.metadata', None)
   assert not cli._onednn_is_mature()
+
+
+def test_a_command_runs_with_another_c_library(monkeypatch):
+  def missing(name):
+    raise OSError(name + ': cannot open shared object file')
+
+  monkeypatch.setattr(cli.ctypes, 'CDLL', missing)
+  ran = []
+  cli.run_command('polygen.demo', lambda: ran.append(True))
+  assert ran == [True]

@@ -47,7 +47,8 @@ def _normalise_columns(x):
 def _split_rows(x, count, num_heads):
   """x [B, T, nD] -> n tensors [B, H, T, d]."""
   batch, length, size = shape_of(x)
-  return Heads(batch, length, num_heads, size // count // num_heads).split(x, count)
+  heads = Heads(batch, length, num_heads, size // count // num_heads, [count])
+  return heads.split(x, count)
 
 
 def _join_rows(heads):

@@ -105,8 +105,8 @@ def memory_key_values(memory, weights):
   """
   batch, length, hidden = shape_of(memory)
   num_heads = weights.config.num_heads
-  heads = Heads(batch, length, num_heads, hidden // num_heads)
   kernels = [kernel for layer in weights.layers for kernel in layer.memory_kv]
+  heads = Heads(batch, length, num_heads, hidden // num_heads, [len(kernels)])
 
   def key_values_vjp(rows, kernels):
     projected, project = dense_vjp(rows, DenseWeights(tf.concat(kernels, axis=1)))
@@ -137,7 +137,7 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropo
   """
   config = weights.config
   batch, length, hidden = shape_of(x)
-  heads = Heads(batch, length, config.num_heads, hidden // config.num_heads)
+  heads = Heads(batch, length, config.num_heads, hidden // config.num_heads, [3, 1])
   add = functools.partial(residual, recompute=config.memory_efficient)
   rows = tf.reshape(x, [-1, hidden])
   for number, layer in enumerate(weights.layers):
