@@ -62,7 +62,8 @@ def stack_gradients(recompute):
   config = TransformerConfig(hidden_size=HIDDEN, fc_size=4 * HIDDEN, num_layers=LAYERS,
                              dropout_rate=0., memory_efficient=recompute)
   machine = hw.choose_machine()
-  with tf.Graph().as_default(), tf.Session(config=machine.session_config(training=True)) as session:
+  session_config = machine.session_config(training=True, owns_process=True)
+  with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     x = tf.constant(np.random.default_rng(0).random([1, TOKENS, HIDDEN], np.float32))
     with variables.model_scope('stack'):
@@ -89,7 +90,8 @@ def published_step():
   machine = hw.choose_machine()
   shape = data.BatchShape(1, VERTICES, FACE_TOKENS)
   rng = np.random.default_rng(0)
-  with tf.Graph().as_default(), tf.Session(config=machine.session_config(training=True)) as session:
+  session_config = machine.session_config(training=True, owns_process=True)
+  with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     batch = {part: {key: tf.constant(_noise(key, dtype, size, rng))
                     for key, (dtype, size) in keys.items()}

@@ -48,10 +48,10 @@ def _whole_run():
     for seconds, line in run.lines():
       words = line.split()
       if line.startswith('Step ') and '/' in words[1]:
-        step_number = int(words[1].split('/')[0])
+        step_number, losses = int(words[1].split('/')[0]), {}
       elif line.startswith('Loss ('):
         losses[' '.join(words[:2])] = float(words[2])
-      if reached is None and len(losses) == 2 and all(
+      if reached is None and len(losses) == len(PUBLISHED) and all(
           losses[name] <= limit for name, limit in PUBLISHED.items()):
         reached = seconds, step_number
       last = seconds

@@ -61,7 +61,7 @@ class TrainingResult(NamedTuple):
     return '\n'.join(lines)
 
 
-def train(run, mesh_set, machine, start_time=None, validation=None):
+def train(run, mesh_set, machine, start_time=None, validation=None, owns_process=False):
   """Trains an open run until its training_steps, from its last checkpoint if it has one.
 
   Args:
@@ -71,6 +71,8 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
     start_time: time.time() at which the run began; now by default.
     validation: data.MeshSet that is evaluated every eval_steps and at the end; None or an empty
       one: all of mesh_set is, at the end.
+    owns_process: whether this process does nothing else, so that its threads may be divided
+      between the models (15 % on 2 CPU cores).
 
   Returns:
     TrainingResult.
@@ -84,7 +86,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None):
   start_time = start_time or time.time()
   with new_graph().as_default(), matmul_operands(
       machine.precision.matmul_type, machine.precision.native), tf.Session(
-          config=machine.session_config(training=True)) as session:
+          config=machine.session_config(training=True, owns_process=owns_process)) as session:
     tf.set_random_seed(run.config.training.seed)
     return _train(session, run, mesh_set, validation, machine, start_time)
 
@@ -268,7 +270,8 @@ def main(argv=None):
       ' of {} classes'.format(len(run_config.classes)) if run_config.classes else '',
       args.output_path), flush=True)
   with cli.user_errors(checkpoint.CheckpointError, OSError):
-    result = train(run, mesh_set, machine, start_time, prepared and prepared.validation)
+    result = train(run, mesh_set, machine, start_time, prepared and prepared.validation,
+                   owns_process=True)
   print(result.table())
   return result
 

@@ -101,14 +101,18 @@ def test_unknown_precision_lists_the_legal_ones(device, mode):
 def test_a_session_for_training_on_a_cpu_does_two_operations_at_a_time(cores, threads, monkeypatch):
   monkeypatch.setattr(hw.session, 'num_cores', lambda: cores)
   machine = hw.choose_machine('cpu')
-  plain, training = machine.session_config(), machine.session_config(training=True)
+  plain = machine.session_config()
+  training = machine.session_config(training=True, owns_process=True)
   assert (plain.inter_op_parallelism_threads, plain.intra_op_parallelism_threads) == (0, 0)
   assert (training.inter_op_parallelism_threads, training.intra_op_parallelism_threads) == (
       2, threads)
-  assert training.graph_options.rewrite_options.disable_meta_optimizer
+  guest = machine.session_config(training=True)
+  assert (guest.inter_op_parallelism_threads, guest.intra_op_parallelism_threads) == (0, 0)
+  for config in (training, guest):
+    assert config.graph_options.rewrite_options.disable_meta_optimizer
   gpu = hw.Device('gpu', 'a test')
   precision = hw.parse_precision('float32', gpu)
-  assert hw.session_config(gpu, precision, training=True) == hw.session_config(gpu, precision)
+  assert hw.session_config(gpu, precision, (), True, True) == hw.session_config(gpu, precision)
 
 
 def test_session_config_of_each_device():

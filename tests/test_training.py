@@ -308,6 +308,19 @@ def test_the_gradients_of_each_model_are_clipped_by_their_own_norm():
   np.testing.assert_allclose(moved, [[3, 0], [0, 4], [2, 2], [2, -2]], rtol=1e-4)
 
 
+@pytest.mark.parametrize('gradient', [1e30, np.inf])
+def test_clipping_hides_no_overflow(gradient):
+  with tf.Graph().as_default(), tf.Session() as session:
+    variable = tf.get_variable(
+        'model/a', [2], initializer=tf.zeros_initializer(), use_resource=True)
+    adam = optimizer.ModelsAdam([TwoVariables('model', [variable])], tf.constant(1.),
+                                config.TrainingConfig(gradient_clip_norm=5.))
+    update = adam.apply_gradients([(tf.placeholder_with_default([gradient, 1.], [2]), variable)])
+    session.run(tf.global_variables_initializer())
+    session.run(update)
+    assert np.isnan(session.run(variable)).all()
+
+
 class NumpyAdam:
   """Adam on one variable; epsilon stands where TensorFlow has it (section 2, last lines)."""
 

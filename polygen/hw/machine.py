@@ -44,9 +44,9 @@ class Machine(NamedTuple):
       return 1
     return parse_npu_options(self.npu_options).get('iterations_per_loop', 1)
 
-  def session_config(self, training=False):
-    """The tf.ConfigProto of a session, in which training steps run or not."""
-    return session_config(self.device, self.precision, self.npu_options, training)
+  def session_config(self, training=False, owns_process=False):
+    """The tf.ConfigProto of a session, in which training steps run or not: see session.py."""
+    return session_config(self.device, self.precision, self.npu_options, training, owns_process)
 
   def scaled(self, optimizer, manager):
     """The optimizer under loss scaling, where the precision asks for it.

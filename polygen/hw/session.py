@@ -6,7 +6,7 @@ from .npu_options import NPU_OPTIONS, complete_npu_options, parse_npu_options
 NPU_OPTIMIZER = 'NpuOptimizer'  # the graph optimizer by which the adapter takes graphs over
 
 
-def session_config(device, precision, npu_options=(), training=False):
+def session_config(device, precision, npu_options=(), training=False, owns_process=False):
   """The `tf.ConfigProto` of a session on this device.
 
   One for all sessions of a process on an NPU: the first graph it compiles fixes its precision.
@@ -16,7 +16,9 @@ def session_config(device, precision, npu_options=(), training=False):
     precision: a `Precision`. Unless it asks for it, TensorFlow's mixed-precision rewrite is kept
       out, even where a host program has switched it on for the whole process.
     npu_options: texts 'name=value', checked on every device and used on 'npu' only.
-    training: whether training steps run in the session, which are tuned for on a CPU.
+    training: whether training steps run in the session.
+    owns_process: whether the threads of this process may be divided for that on a CPU. TensorFlow
+      keeps those of the first session for all later ones.
 
   Returns:
     A new `tf.ConfigProto`.
@@ -32,7 +34,10 @@ def session_config(device, precision, npu_options=(), training=False):
   if device.name == CPU:
     config.device_count['GPU'] = 0
     if training:
-      _tune_for_training(config)
+      # It would double the time to the first step, and gain nothing.
+      config.graph_options.rewrite_options.disable_meta_optimizer = True
+      if owns_process:
+        _divide_threads(config)
   else:
     config.gpu_options.allow_growth = True
   rewrite_options = config.graph_options.rewrite_options
@@ -41,14 +46,13 @@ def session_config(device, precision, npu_options=(), training=False):
   return config
 
 
-def _tune_for_training(config):
+def _divide_threads(config):
   """The two models and the gradients of kernels and inputs are independent of each other: two
   operations side by side with half of the cores each take less time than one after the other
-  (15 % on 2 cores). The graph needs no optimisation, which would double the time to the first step.
+  (15 % on 2 cores).
   """
   config.inter_op_parallelism_threads = 2
   config.intra_op_parallelism_threads = max(1, num_cores() // 2)
-  config.graph_options.rewrite_options.disable_meta_optimizer = True
 
 
 def npu_session_config(precision, npu_options=()):

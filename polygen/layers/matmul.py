@@ -34,6 +34,11 @@ def matmul_operands(operand_type='', native=False):
     _scope.operands = before
 
 
+def present_operands():
+  """The arguments of the `matmul_operands` around this call."""
+  return _scope.operands
+
+
 def matmul(a, b, transpose_a=False, transpose_b=False):
   """a [..., n, k] times b [..., k, m], each with its last axes swapped if so said: [..., n, m]."""
   operand_type, native = _scope.operands

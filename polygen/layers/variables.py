@@ -50,6 +50,5 @@ def _seed(full_name):
 
 
 def _read(name, shape, initializer):
-  """The tensor that the variable made when it was made, not one operation more."""
-  variable = tf.get_variable(name, shape, tf.float32, initializer)
-  return tf.get_default_graph().as_graph_element(variable)
+  """Its value here: behind the present control dependencies, in the present function or loop."""
+  return tf.convert_to_tensor(tf.get_variable(name, shape, tf.float32, initializer))

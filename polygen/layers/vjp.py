@@ -10,6 +10,8 @@ parts, and nothing is kept that the closed form does not read.
 """
 import tensorflow.compat.v1 as tf
 
+from .matmul import matmul_operands, present_operands
+
 
 def differentiable(function_vjp, recompute=False):
   """A function_vjp as a plain function that `tf.gradients` can pass.
@@ -22,16 +24,19 @@ def differentiable(function_vjp, recompute=False):
   """
   def function(*arguments):
     tensors = [tensor for tensor in tf.nest.flatten(arguments) if tensor is not None]
+    operands = present_operands()  # the gradient, too, multiplies as the value does
 
     @tf.custom_gradient
     def flat(*tensors):
       y, vjp = function_vjp(*_packed(arguments, tensors))
 
       def gradient(*dy, vjp=vjp):
-        return flattened(vjp(list(dy) if isinstance(y, list) else dy[0]))
+        with matmul_operands(*operands):
+          return flattened(vjp(list(dy) if isinstance(y, list) else dy[0]))
 
       def recomputed_gradient(*dy):
-        with tf.control_dependencies(dy):  # nothing is shared with the first time
+        # Nothing is shared with the first time.
+        with tf.control_dependencies(dy), matmul_operands(*operands):
           again = [tf.identity(tensor) for tensor in tensors]
           return gradient(*dy, vjp=function_vjp(*_packed(arguments, again))[1])
 

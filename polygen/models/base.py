@@ -62,7 +62,7 @@ def decoder_inputs(tokens, positions, embeddings, context, context_rows, places)
   """The inputs of a decoder: the context, then each token but the last and its place.
 
   Args:
-    tokens: int32 [B, T], rows of `embeddings` of the tokens to be predicted.
+    tokens: int32 [B, T], rows of `embeddings` of the tokens to be predicted; of `legal_rows`.
     positions: int32 [B, T] or [1, T], in their sequences.
     embeddings: float32 [R, D].
     context: table float32 [N, D] of contexts.
@@ -73,9 +73,17 @@ def decoder_inputs(tokens, positions, embeddings, context, context_rows, places)
     float32 [B, T, D].
   """
   table = tf.concat([embeddings, context], axis=0)
-  rows = tf.where_v2(
-      tf.equal(positions, 0), shape_of(embeddings)[0] + context_rows, previous(tokens))
+  first_rows = legal_rows(context_rows, shape_of(context)[0], shape_of(embeddings)[0])
+  rows = tf.where_v2(tf.equal(positions, 0), first_rows, previous(tokens))
   return lookup(table, rows) + lookup(tf.pad(places, [[1, 0], [0, 0]]), positions)
+
+
+def legal_rows(rows, size, start=0):
+  """start + rows int32; -1, which every lookup on a CPU refuses, where they are not below size.
+
+  So that, of several tables joined in one, no index reads another than its own.
+  """
+  return tf.where_v2((rows >= 0) & (rows < size), start + rows, -1)
 
 
 def sequence_layout(batch, tokens, most, name, limit_name):

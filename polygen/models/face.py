@@ -29,8 +29,8 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, FACE_NOISE_STREAM, NEW_FACE, NUM_SPECIAL_FACE_TOKENS,
                       STOP, num_bins)
 from .base import (Model, checked_drawing, class_labels, context_table, decoder_inputs,
-                   keep_complete, mask_illegal, repeat_context, repeat_rows, sample_length,
-                   sequence_layout, training_dropout)
+                   keep_complete, legal_rows, mask_illegal, repeat_context, repeat_rows,
+                   sample_length, sequence_layout, training_dropout)
 from .face_grammar import face_grammar, has_faces
 from .noise import checked_noise, noise_tensor
 from .quantization import quantize
@@ -118,7 +118,7 @@ class FaceModel(Model):
       Categorical of batch shape [B, T] over V + 2 tokens (V in a packed batch, whose vertices
       have the special ones between them); those of padded vertices have probability 0.
     """
-    tokens = tf.convert_to_tensor(batch['faces'])
+    tokens = tf.cast(tf.convert_to_tensor(batch['faces']), tf.int32)
     check_rank(tokens, 2, 'faces')
     positions, segments = sequence_layout(
         batch, tokens, self.config.max_seq_length + 1, 'faces', 'max_seq_length')
@@ -130,8 +130,9 @@ class FaceModel(Model):
       batch_size, slots, size = shape_of(encoded.embeddings)
       first_rows = tf.range(batch_size)[:, None] * slots
       inputs = decoder_inputs(
-          first_rows + tokens, positions, tf.reshape(encoded.embeddings, [-1, size]),
-          weights.context, self._context_rows(batch), weights.positions)
+          legal_rows(tokens, slots, first_rows), positions,
+          tf.reshape(encoded.embeddings, [-1, size]), weights.context,
+          self._context_rows(batch), weights.positions)
       bias = encoded.bias_of(segments)
       outputs = transformer(
           inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),

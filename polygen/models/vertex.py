@@ -22,8 +22,8 @@ from ..layers.transformer import (TransformerWeights, decoding_state, decoding_w
 from ..tokens import (COORDINATES_PER_VERTEX, STOP, VERTEX_NOISE_STREAM, VERTEX_TOKEN_OFFSET,
                       max_bin, vertex_sequence_length, vertex_vocabulary)
 from .base import (Model, checked_drawing, class_labels, context_table, decoder_inputs, feedable,
-                   keep_complete, mask_illegal, repeat_context, repeat_rows, sample_length,
-                   sequence_layout, training_dropout)
+                   keep_complete, legal_rows, mask_illegal, repeat_context, repeat_rows,
+                   sample_length, sequence_layout, training_dropout)
 from .noise import checked_noise, noise_tensor
 from .quantization import dequantize
 from .vertex_grammar import vertex_grammar
@@ -74,15 +74,16 @@ class VertexModel(Model):
     Returns:
       Categorical of batch shape [B, 3V + 1] over 2^b + 1 tokens.
     """
-    tokens = tf.convert_to_tensor(batch['vertices_flat'])
+    tokens = tf.cast(tf.convert_to_tensor(batch['vertices_flat']), tf.int32)
     check_rank(tokens, 2, 'vertices_flat')
     positions, segments = sequence_layout(
         batch, tokens, vertex_sequence_length(self.config.max_num_input_verts),
         'vertices_flat', 'max_num_input_verts')
     with variables.model_scope(self.name):
       weights = self._weights()
-      inputs = decoder_inputs(tokens, positions, weights.values, weights.context,
-                              self._context_rows(batch), self._places(weights))
+      inputs = decoder_inputs(
+          legal_rows(tokens, shape_of(weights.values)[0]), positions, weights.values,
+          weights.context, self._context_rows(batch), self._places(weights))
       outputs = transformer(
           inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))

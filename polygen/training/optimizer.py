@@ -56,5 +56,7 @@ class ModelsAdam(tf.train.Optimizer):
       return grads_and_vars
     gradients, variables = zip(*grads_and_vars)
     # Not tf.clip_by_global_norm: it holds an infinite constant, which an NPU may not have.
-    scale = self._clip_norm / tf.maximum(tf.global_norm(gradients), self._clip_norm)
+    norm = tf.global_norm(gradients)
+    scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
+    scale *= tf.where_v2(tf.is_finite(norm), 1., norm)  # 0 times infinity: no number
     return [(gradient * scale, variable) for gradient, variable in zip(gradients, variables)]
