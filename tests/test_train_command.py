@@ -184,7 +184,7 @@ def test_a_read_only_output_path(tiny_meshes, tmp_path, capsys):
 
 
 def test_a_disk_that_fills_up(tiny_meshes, tmp_path, capsys, monkeypatch):
-  def full(*unused_arguments):
+  def full(*unused_arguments, **unused_options):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'samples/sample_000.obj')
 
   monkeypatch.setattr(train, 'train', full)
