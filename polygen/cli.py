@@ -71,8 +71,8 @@ def run_command(prog, main):
 
   This process is the command's own, so TensorFlow is told here (and in no library call) to use
   oneDNN, which halves the time of a step on CPUs for which it is off by default, not to load Keras,
-  which takes a second, and to keep deprecation warnings to itself. For the same reason garbage is
-  looked for less often here: the modules and graphs that a start makes are none.
+  which takes a second, and to keep deprecation warnings to itself. Garbage is looked for less often
+  and memory shared between threads, here alone too: both belong to the process.
   """
   gc.set_threshold(*GARBAGE_THRESHOLDS)
   _share_arenas()

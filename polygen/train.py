@@ -151,8 +151,8 @@ def _train(session, run, mesh_set, validation, machine, start_time):
 class _Tools(NamedTuple):
   """What is used between steps: an Evaluator, a _SampleWriter, Checkpoints."""
   evaluate: Callable
-  samples: tuple
-  checkpoints: tuple
+  samples: object
+  checkpoints: object
 
 
 def _build_tools(run, models, mesh_set, evaluated, machine):
