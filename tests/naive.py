@@ -54,6 +54,19 @@ def process_mesh(vertices, faces, bits):
   return canonical_mesh(points, faces)
 
 
+def block_ends(first_keys, count):
+  """Blocks of queries, cut again and again where that saves most pairs of a query and a key."""
+  ends = [len(first_keys)]
+
+  def num_pairs(ends):
+    return sum((end - begin) * (end - first_keys[begin])
+               for begin, end in zip([0] + ends, ends) if begin < end)
+
+  while len(ends) < count:
+    ends = min((sorted(ends + [place]) for place in range(len(first_keys))), key=num_pairs)
+  return ends, num_pairs(ends)
+
+
 def plan_rows(lengths, cost):
   """The cheapest of all numbers of rows, each filled longest first into the emptiest row."""
   plans = []
@@ -62,8 +75,7 @@ def plan_rows(lengths, cost):
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
       min(rows, key=lambda row: sum(lengths[i] for i in row)).append(number)
     plans.append(rows)
-  return min(plans, key=lambda rows: cost(
-      len(rows), max(sum(lengths[number] for number in row) for row in rows)))
+  return min(plans, key=lambda rows: cost(rows, lengths))
 
 
 def vertex_tokens(points):

@@ -23,6 +23,7 @@ def formulation(monkeypatch):
 
   with monkeypatch.context() as patch:
     patch.setattr(block_layers, 'causal', causal)
+    patch.setattr(block_layers, 'within_segments', within_segments)
     for model in (vertex, face):
       patch.setattr(model, 'transformer', recorded)
     patch.setattr(face, 'memory_key_values',
@@ -30,15 +31,21 @@ def formulation(monkeypatch):
     yield stacks
 
 
-def causal(length, segments=None):
-  """One block under one triangle."""
+def causal(length, segments=None, windows=None):
+  """One block under one triangle, whatever the windows."""
   allowed = tf.matrix_band_part(tf.ones([1, length, length]), -1, 0)
   if segments is not None:
     allowed *= tf.cast(tf.equal(segments[:, :, None], segments[:, None]), tf.float32)
   return block_layers.whole((1. - allowed[:, None]) * MASKED)
 
 
-def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=None):
+def within_segments(query_segments, key_segments, ends, windows):
+  """One block, whatever the windows."""
+  allowed = tf.cast(tf.equal(query_segments[:, :, None], key_segments[:, None]), tf.float32)
+  return block_layers.whole((1. - allowed[:, None]) * MASKED)
+
+
+def transformer(x, weights, blocks, memory=None, memory_blocks=None, dropout=None):
   """As layers.transformer.transformer, without dropout; memory: [B, S, D] for each layer."""
   bias, = blocks.biases
   for number, layer in enumerate(weights.layers):
@@ -47,6 +54,7 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=None)
         normal, normal, attention_kernels(layer.self_attention, weights.config), bias,
         weights.config.num_heads)
     if memory is not None:
+      memory_bias, = memory_blocks.biases
       normal = norm(x, layer.cross.norm)
       kernels = (layer.cross.first[0],) + layer.memory_kv + (layer.cross.last.kernel,)
       x += branch_scale(layer.cross) * attention(

@@ -5,7 +5,8 @@ import tensorflow.compat.v1 as tf
 
 import graph_nodes
 import model_cases
-from polygen.layers.attention import KeyValues, attend, attend_vjp
+from polygen.layers.attention import KeyValues, attend, attend_blocks_vjp
+from polygen.layers.blocks import whole
 from polygen.layers.categorical import Categorical
 from polygen.layers.filters import draw, filter_logits
 from polygen.layers.float32 import KEEP_DTYPE, in_float32, keep_float32
@@ -114,7 +115,7 @@ def test_gradients_are_marked_too(build, sensitive):
 def test_the_closed_form_gradient_of_attention_is_marked():
   with tf.Graph().as_default() as graph:
     q, k, v, dheads = (heads() for _ in range(4))
-    _, gradient = attend_vjp(q, KeyValues(k, v), None)
+    _, gradient = attend_blocks_vjp(q, KeyValues(k, v), whole(None))
     before = len(graph.get_operations())
     gradient(dheads)
     nodes = [op.node_def for op in graph.get_operations()[before:]]

@@ -11,7 +11,7 @@ import slow_transformer
 from polygen import checkpoint, config, data, hw
 from polygen.layers import blocks as block_layers
 from polygen.layers import branches, vjp
-from polygen.layers.attention import KeyValues, attend_blocks_vjp, attend_vjp
+from polygen.layers.attention import KeyValues, attend_blocks_vjp
 from polygen.layers.embedding import lookup
 from polygen.layers.masks import bias_from_mask
 from polygen.training import step
@@ -138,7 +138,8 @@ def test_blocks_of_queries_are_causal_attention(length, known):
     heads, block_gradient = attend_blocks_vjp(q_, KeyValues(k_, v_), causal)
     allowed = np.tril(np.ones([length, length]))[None] * (
         segments[:, :, None] == segments[:, None])
-    expected, gradient = attend_vjp(q_, KeyValues(k_, v_), bias_from_mask(allowed[:, None]))
+    whole = block_layers.whole(bias_from_mask(allowed[:, None]))
+    expected, gradient = attend_blocks_vjp(q_, KeyValues(k_, v_), whole)
     found, wanted = session.run(
         [(heads, block_gradient(dy_)), (expected, gradient(dy_))],
         {q_: q, k_: k, v_: v, dy_: dy, segments_: segments})
@@ -153,7 +154,7 @@ def test_attention_has_the_gradient_of_its_value():
   arrays = rng.standard_normal([4, 1, 2, 6, 3]).astype(np.float32)
   with tf.Graph().as_default(), tf.Session() as session:
     q, k, v, dy = map(tf.constant, arrays)
-    heads, gradient = attend_vjp(q, KeyValues(k, v), None)
+    heads, gradient = attend_blocks_vjp(q, KeyValues(k, v), block_layers.whole(None))
     found = session.run([*gradient(dy)[:1], *gradient(dy)[1]])
     expected = session.run(tf.gradients(heads, [q, k, v], dy))
   for a, b in zip(found, expected):

@@ -45,9 +45,11 @@ class Stack:
       memory = memory_key_values(self.memory, weights) if cross_attention else None
       memory_bias = padding_bias(self.memory_mask) if cross_attention else None
       length = tf.shape(self.x)[1]
-      self.causal = transformer(self.x, weights, blocks.causal(length), memory, memory_bias)
+      self.causal = transformer(self.x, weights, blocks.causal(length), memory,
+                                blocks.whole(memory_bias))
       self.encoded = transformer(
-          self.x, weights, blocks.whole(padding_bias(self.mask)), memory, memory_bias)
+          self.x, weights, blocks.whole(padding_bias(self.mask)), memory,
+          blocks.whole(memory_bias))
       self.causal_by_steps = [self._steps(layout, memory, memory_bias)
                               for layout in (self._rows(weights), self._columns(weights))]
       self.session = randomise.randomised_session(variables.model_variables('stack'))

@@ -20,32 +20,35 @@ SHALLOW, DEEP = (TransformerConfig(hidden_size=16, fc_size=32, num_heads=2, num_
                                    dropout_rate=0.) for num_layers in (1, 2))
 
 
-def cost(num_rows, length):
-  return num_rows * length * (packing.DENSE_COST + length)
-
-
 @relaxed
 @given(lengths_lists)
 def test_rows_hold_every_sequence_once_and_cost_no_more_than_padding(lengths):
   rows = packing.plan_rows(lengths)
   assert sorted(number for row in rows for number in row) == list(range(len(lengths)))
   assert all(rows)
-  longest = max(sum(lengths[number] for number in row) for row in rows)
-  assert cost(len(rows), longest) <= cost(len(lengths), max(lengths))
+  alone = [[number] for number in range(len(lengths))]
+  assert packing.cost(rows, lengths) <= packing.cost(alone, lengths)
 
 
 @relaxed
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=packing.MAX_ROW_COUNTS))
 def test_rows_of_small_batches_are_those_of_the_naive_twin(lengths):
-  assert packing.plan_rows(lengths) == naive.plan_rows(lengths, cost)
+  assert packing.plan_rows(lengths) == naive.plan_rows(lengths, packing.cost)
+
+
+def test_the_cost_of_rows_counts_the_blocks_of_the_longest():
+  # 12 + 4 places, cut at 12, 6 and 9: 6 * 6 + 3 * 9 + 3 * 12 + 4 * 4 pairs.
+  assert packing.cost([[0, 1]], [12, 4]) == 16 * packing.DENSE_COST + 115
+  # Two rows of 12, cut at 6, 3 and 9: 3 * (3 + 6 + 9 + 12) pairs each.
+  assert packing.cost([[0], [1]], [12, 4]) == 2 * (12 * packing.DENSE_COST + 90)
 
 
 @pytest.mark.parametrize('lengths', [
     [25, 193, 100, 127], [30, 226, 161, 320], [200 + i % 60 for i in range(100)],
     [20 + 13 * i % 480 for i in range(100)], [20 + 4000 // i for i in range(1, 101)]])
 def test_rows_cost_little_more_than_those_of_the_naive_twin(lengths):
-  costs = [cost(len(rows), max(sum(lengths[number] for number in row) for row in rows))
-           for rows in (packing.plan_rows(lengths), naive.plan_rows(lengths, cost))]
+  costs = [packing.cost(rows, lengths) for rows in (
+      packing.plan_rows(lengths), naive.plan_rows(lengths, packing.cost))]
   assert costs[1] <= costs[0] <= 1.1 * costs[1]
 
 
@@ -53,7 +56,7 @@ def test_the_toy_batch_is_mostly_real_tokens():
   mesh_set = data.load_mesh_set()
   batch = data.make_packed_batch(mesh_set.meshes, mesh_set.labels, [(0, i) for i in range(4)], 0)
   assert batch['vertex']['vertices_flat'].shape == (2, 227)
-  assert batch['face']['faces'].shape == (2, 387)
+  assert batch['face']['faces'].shape == (1, 737)
   assert batch['vertex']['vertices_flat_mask'].sum() == 445
   assert batch['face']['faces_mask'].sum() == 737
 

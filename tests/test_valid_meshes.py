@@ -166,6 +166,7 @@ def test_compiled_loops_draw_the_same_faces_under_masks():
 def test_packed_batches_are_not_masked():
   with tf.Graph().as_default():
     batch = dict(model_cases.vertex_batch(2, 3), packed_segments=np.ones([2, 10], np.int32),
-                 packed_positions=np.zeros([2, 10], np.int32))
+                 packed_positions=np.zeros([2, 10], np.int32),
+                 packed_windows=np.array([[0, 10]], np.int32))
     with pytest.raises(ValueError, match='packed'):
       model_cases.vertex_model()(batch, mask_invalid=True)

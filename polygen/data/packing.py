@@ -9,31 +9,38 @@ the whole batch row:
     special      1      2     0  0  0     1      2     0  0  0  0     0
     segments     1      1     1  1  1     2      2     2  2  2  2     0
     face token   0      1     2  3  4     5      6     7  8  9  10
+
+Windows say which keys each block of queries sees (windows.py).
 """
 import heapq
 
 import numpy as np
 
 from .. import tokens
+from . import windows
 
-# Attention over this many keys costs about as much as the rest of a layer of hidden size 128.
-DENSE_COST = 768
+# Attention over this many keys costs about as much as the rest of a layer of hidden size 128,
+# gradients included: 233 on a CPU with TensorFlow 1.15, 341 with 2.21.
+DENSE_COST = 300
 
 MAX_ROW_COUNTS = 16
 
 _INT, _FLOAT = (np.int32, (None, None)), (np.float32, (None, None))
+_WINDOWS = (np.int32, (windows.NUM_BLOCKS, 2))
 
 # {part: {key: (numpy dtype, static shape)}} of a packed batch.
 PACKED_SPEC = {
     'vertex': {
         'vertices_flat': _INT, 'vertices_flat_mask': _FLOAT,
         'packed_segments': _INT, 'packed_positions': _INT, 'class_label': _INT,
+        'packed_windows': _WINDOWS,
     },
     'face': {
         'faces': _INT, 'faces_mask': _FLOAT,
         'packed_segments': _INT, 'packed_positions': _INT, 'class_label': _INT,
         'vertices': (np.float32, (None, None, tokens.COORDINATES_PER_VERTEX)),
         'vertices_mask': _FLOAT, 'packed_vertices_segments': _INT, 'packed_vertices_special': _INT,
+        'packed_windows': _WINDOWS, 'packed_vertices_windows': _WINDOWS,
     },
 }
 
@@ -42,7 +49,7 @@ def plan_rows(lengths):
   """Spreads sequences over rows so that the batch is cheap to compute.
 
   For some numbers of rows the longest sequences are placed first, each into the emptiest row; the
-  plan with the least cost rows * length * (DENSE_COST + length) is taken.
+  plan with the least `cost` is taken.
 
   Args:
     lengths: ints, one per sequence.
@@ -58,11 +65,18 @@ def plan_rows(lengths):
       tokens_there, emptiest = filled[0]
       rows[emptiest].append(number)
       heapq.heapreplace(filled, (tokens_there + lengths[number], emptiest))
-    length, _ = max(filled)
-    cost = num_rows * length * (DENSE_COST + length)
-    if best is None or cost < best_cost:
-      best, best_cost = rows, cost
+    plan_cost = cost(rows, lengths)
+    if best is None or plan_cost < best_cost:
+      best, best_cost = rows, plan_cost
   return best
+
+
+def cost(rows, lengths):
+  """What a layer costs, in pairs of a query and a key: rows * (length * DENSE_COST + pairs)."""
+  segments = _segments(rows, lengths)
+  num_rows, length = segments.shape
+  return num_rows * (length * DENSE_COST
+                     + windows.num_pairs(windows.causal_windows(segments)))
 
 
 def _row_counts(lengths):
@@ -88,14 +102,15 @@ def pack_vertex_examples(examples, labels):
 
   Returns:
     dict of arrays [rows, length]: vertices_flat, packed_segments, packed_positions, class_label
-    int32, vertices_flat_mask float32.
+    int32, vertices_flat_mask float32; and packed_windows.
   """
   lengths = [len(example['vertices_flat']) for example in examples]
-  return _pack(plan_rows(lengths), lengths, {
+  packed = _pack(plan_rows(lengths), lengths, {
       'vertices_flat': [example['vertices_flat'] for example in examples],
       'vertices_flat_mask': [example['vertices_flat_mask'] for example in examples],
       'class_label': [np.full(length, label, np.int32)
                       for length, label in zip(lengths, labels)]})
+  return dict(packed, packed_windows=windows.causal_windows(packed['packed_segments']))
 
 
 def pack_face_examples(examples, labels):
@@ -108,7 +123,8 @@ def pack_face_examples(examples, labels):
   Returns:
     dict of arrays [rows, length]: faces, packed_segments, packed_positions, class_label int32,
     faces_mask float32; and [rows, slots]: vertices float32 [rows, slots, 3], vertices_mask float32,
-    packed_vertices_segments, packed_vertices_special int32.
+    packed_vertices_segments, packed_vertices_special int32; and packed_windows,
+    packed_vertices_windows.
   """
   lengths = [len(example['faces']) for example in examples]
   slots = [len(example['vertices']) + tokens.NUM_SPECIAL_FACE_TOKENS for example in examples]
@@ -126,15 +142,24 @@ def pack_face_examples(examples, labels):
       'faces_mask': [example['faces_mask'] for example in examples],
       'class_label': [np.full(length, label, np.int32)
                       for length, label in zip(lengths, labels)]})
+  segments, slot_segments = packed['packed_segments'], vertices['packed_segments']
+  seen = windows.causal_windows(segments)
   return dict(packed, vertices=vertices['vertices'], vertices_mask=vertices['vertices_mask'],
-              packed_vertices_segments=vertices['packed_segments'],
-              packed_vertices_special=vertices['packed_vertices_special'])
+              packed_vertices_segments=slot_segments,
+              packed_vertices_special=vertices['packed_vertices_special'],
+              packed_windows=seen,
+              packed_vertices_windows=windows.memory_windows(segments, slot_segments, seen[:, 1]))
 
 
 def empty_batch(parts):
   """A packed batch without examples: {part: dict}, one row of one place of padding."""
-  return {part: {key: np.zeros([1 if size is None else size for size in shape], dtype)
-                 for key, (dtype, shape) in PACKED_SPEC[part].items()} for part in parts}
+  batch = {part: {key: np.zeros([1 if size is None else size for size in shape], dtype)
+                  for key, (dtype, shape) in PACKED_SPEC[part].items()} for part in parts}
+  for part in batch.values():
+    for key in part:
+      if key.endswith('windows'):
+        part[key][:] = windows.causal_windows(np.zeros([1, 1], np.int32))
+  return batch
 
 
 def _behind_special(values):
@@ -150,20 +175,25 @@ def _first_places(rows, lengths):
   return first
 
 
+def _segments(rows, lengths):
+  """Number 1, 2, ... of the sequence at each place of its row, 0 at padding: int32 [rows, length]."""
+  length = max(sum(lengths[number] for number in row) for row in rows)
+  segments = np.zeros((len(rows), length), np.int32)
+  for place, row in enumerate(rows):
+    filled = np.repeat(np.arange(1, len(row) + 1), [lengths[number] for number in row])
+    segments[place, :len(filled)] = filled
+  return segments
+
+
 def _pack(rows, lengths, columns):
   """Arrays [rows, longest row, ...] of {name: one array per sequence}, segments and positions."""
   columns = dict(columns, packed_positions=[
       np.arange(length, dtype=np.int32) for length in lengths])
-  length = max(sum(lengths[number] for number in row) for row in rows)
-  packed = {name: np.zeros((len(rows), length) + arrays[0].shape[1:], arrays[0].dtype)
+  segments = _segments(rows, lengths)
+  packed = {name: np.zeros(segments.shape + arrays[0].shape[1:], arrays[0].dtype)
             for name, arrays in columns.items()}
-  packed['packed_segments'] = np.zeros((len(rows), length), np.int32)
   for place, row in enumerate(rows):
-    start = 0
-    for segment, number in enumerate(row, 1):
-      here = slice(start, start + lengths[number])
-      for name, arrays in columns.items():
-        packed[name][place, here] = arrays[number]
-      packed['packed_segments'][place, here] = segment
-      start += lengths[number]
-  return packed
+    for name, arrays in columns.items():
+      joined = np.concatenate([arrays[number] for number in row])
+      packed[name][place, :len(joined)] = joined
+  return dict(packed, packed_segments=segments)

@@ -21,8 +21,7 @@ class KeyValues(NamedTuple):
 def attend_vjp(q, key_values, bias):
   """Softmax attention: heads = P V, P = softmax(q K' + bias).
 
-  dV = P' dheads; of the scores dS = P * (dheads V' - sum(dheads * heads)); dq = dS K, dK = dS' q.
-  The sum, over d, is that of dP * P over the keys (Dao et al., 2022).
+  dV = P' dheads; of the scores dS = P * (dheads V' - mean); dq = dS K, dK = dS' q.
 
   Args:
     q: [B, H, T, d], already scaled.
@@ -31,7 +30,7 @@ def attend_vjp(q, key_values, bias):
       It has no gradient.
 
   Returns:
-    [B, H, T, d]; vjp to the gradients of q and key_values.
+    heads [B, H, T, d]; vjp(dheads, mean_share(dheads, heads)) gives those of q and key_values.
   """
   keys, values = key_values
   scores = matmul(q, keys, transpose_b=True)
@@ -41,10 +40,9 @@ def attend_vjp(q, key_values, bias):
     shares = tf.nn.softmax(scores)
   heads = matmul(shares, values)
 
-  def vjp(dheads):
+  def vjp(dheads, mean):
     dshares = matmul(dheads, values, transpose_b=True)
     with keep_float32():
-      mean = tf.reduce_sum(dheads * heads, axis=-1, keepdims=True)
       dscores = (dshares - mean) * shares
     return matmul(dscores, keys), KeyValues(
         matmul(dscores, q, transpose_a=True), matmul(shares, dheads, transpose_a=True))
@@ -52,20 +50,24 @@ def attend_vjp(q, key_values, bias):
   return heads, vjp
 
 
+def mean_share(dheads, heads):
+  """sum(dheads * heads) over d, which is that of dP * P over the keys (Dao et al., 2022)."""
+  with keep_float32():
+    return tf.reduce_sum(dheads * heads, axis=-1, keepdims=True)
+
+
 def attend_blocks_vjp(q, key_values, blocks):
-  """`attend_vjp` of Blocks of queries."""
-  if len(blocks.biases) == 1:
-    return attend_vjp(q, key_values, blocks.biases[0])
-  keys, values = map(blocks.seen, key_values)
-  heads, vjps = zip(*[
-      attend_vjp(block, KeyValues(*seen), bias)
-      for block, seen, bias in zip(blocks.split(q), zip(keys, values), blocks.biases)])
+  """Softmax attention of Blocks of queries: heads [B, H, T, d]; vjp from their gradient."""
+  parts = zip(blocks.split(q), *map(blocks.seen, key_values), blocks.biases)
+  heads, vjps = zip(*[attend_vjp(q, KeyValues(*seen), bias) for q, *seen, bias in parts])
+  heads = blocks.join(heads)
 
   def vjp(dheads):
-    dq, dkey_values = zip(*[vjp(block) for vjp, block in zip(vjps, blocks.split(dheads))])
-    return tf.concat(dq, axis=2), KeyValues(*map(blocks.unseen, zip(*dkey_values)))
+    parts = zip(vjps, blocks.split(dheads), blocks.split(mean_share(dheads, heads)))
+    dq, dkey_values = zip(*[vjp(*gradients) for vjp, *gradients in parts])
+    return blocks.join(dq), KeyValues(*map(blocks.unseen, zip(*dkey_values)))
 
-  return tf.concat(heads, axis=2), vjp
+  return heads, vjp
 
 
 def attend(q, key_values, bias):

@@ -1,6 +1,6 @@
-"""Blocks of queries, so that most of what a causal mask would hide is never computed.
+"""Blocks of queries, so that most of what a mask would hide is never computed.
 
-Each block sees the keys up to its end:
+Each block sees a window of the keys. A causal mask hides those after its end:
 
     keys       0 1 2 3 4 5 6 7 8
     block 0    x x x
@@ -21,35 +21,51 @@ CAUSAL_BLOCKS = 4
 LEAST_BLOCK = 32
 
 
+class Window(NamedTuple):
+  """A range of the keys [B, H, S, d].
+
+  Attributes:
+    begin, size: int32 [4], as tf.slice takes it.
+    padding: int32 [4, 2], as tf.pad puts it back among zeros.
+  """
+  begin: tf.Tensor
+  size: tf.Tensor
+  padding: tf.Tensor
+
+
 class Blocks(NamedTuple):
-  """The blocks of the queries of self-attention, of sizes t1, t2, ... which end at e1, e2, ...
+  """The blocks of queries, of sizes t1, t2, ... which see windows of e1, e2, ... keys.
 
   Attributes:
     biases: of the scores of each block, broadcast to [B, H, t, e]; None: all are allowed.
-    sizes: int32 [number of blocks], t; None if there is one block.
-    prefixes: int32 [4] of each block: the size of keys [B, H, e, d], as tf.slice takes it.
-    paddings: int32 [4, 2] of each block: zeros behind which [B, H, e - t, d] becomes [B, H, e, d].
+    sizes: int32 [number of blocks], t; None if there is one block, which sees all keys.
+    windows: of each block.
   """
   biases: Tuple[Optional[tf.Tensor], ...]
   sizes: Optional[tf.Tensor] = None
-  prefixes: Sequence[tf.Tensor] = ()
-  paddings: Sequence[tf.Tensor] = ()
+  windows: Sequence[Window] = ()
 
   def split(self, queries):
     """[B, H, T, d] -> a tensor [B, H, t, d] for each block."""
+    if self.sizes is None:
+      return [queries]
     return tf.split(queries, self.sizes, axis=2, num=len(self.biases))
 
+  def join(self, parts):
+    """A tensor [B, H, t, d] for each block -> [B, H, T, d]."""
+    return parts[0] if self.sizes is None else tf.concat(parts, axis=2)
+
   def seen(self, keys):
-    """[B, H, T, d] -> a tensor [B, H, e, d] for each block."""
-    start = tf.zeros([4], tf.int32)
-    return [tf.slice(keys, start, size) for size in self.prefixes[:-1]] + [keys]
+    """[B, H, S, d] -> a tensor [B, H, e, d] for each block."""
+    if self.sizes is None:
+      return [keys]
+    return [tf.slice(keys, window.begin, window.size) for window in self.windows]
 
   def unseen(self, parts):
-    """The transpose of `seen`: a tensor [B, H, e, d] for each block -> their sum [B, H, T, d]."""
-    total = parts[0]
-    for part, padding in zip(parts[1:], self.paddings[1:]):
-      total = part + tf.pad(total, padding)
-    return total
+    """The transpose of `seen`: a tensor [B, H, e, d] for each block -> their sum [B, H, S, d]."""
+    if self.sizes is None:
+      return parts[0]
+    return tf.add_n([tf.pad(part, window.padding) for part, window in zip(parts, self.windows)])
 
 
 def whole(bias):
@@ -57,51 +73,84 @@ def whole(bias):
   return Blocks((bias,))
 
 
-def causal(length, segments=None):
-  """Blocks in which position t sees those <= t, within segments [B, T] if given.
+def causal(length, segments=None, windows=None):
+  """Blocks in which position t sees those <= t, within segments if given.
 
   Args:
     length: T, int or int32 scalar.
     segments: int32 [B, T], or None.
+    windows: int32 [n, 2], the first key and the end of each of n blocks; by default prefixes.
   """
-  marks = [(tf.greater_equal, tf.range(length)[None])]
+  places = tf.range(length)[None]
+  relations = [(tf.greater_equal, places, places)]
   if segments is not None:
-    marks.append((tf.equal, segments))
-  queries = [mark[:, None, :, None] for _, mark in marks]
-  keys = [mark[:, None, None, :] for _, mark in marks]
+    relations.append((tf.equal, segments, segments))
+  if windows is None:
+    windows = _prefixes(length)
+  return _blocks(relations, windows[:, 1], windows, length)
 
-  def bias(queries, keys):
-    """Of queries [B, 1, t, 1] and keys [B, 1, 1, e]."""
-    allowed = [sees(*pair) for (sees, _), pair in zip(marks, zip(queries, keys))]
-    return bias_from_mask(functools.reduce(tf.logical_and, allowed))
 
+def within_segments(query_segments, key_segments, ends, windows):
+  """Blocks in which segments [B, T] see the same ones of keys [B, S].
+
+  Args:
+    query_segments, key_segments: int32.
+    ends: int32 [n], of the queries of each block.
+    windows: int32 [n, 2], the first key and the end of the keys of each block.
+  """
+  return _blocks([(tf.equal, query_segments, key_segments)], ends, windows,
+                 tf.shape(key_segments)[1])
+
+
+def _prefixes(length):
+  """The windows of blocks of about the same size which see all before them."""
   count = CAUSAL_BLOCKS
   if isinstance(length, int):
     count = max(1, min(count, length // LEAST_BLOCK))
+  ends = length * np.arange(1, count + 1, dtype=np.int32) // count
+  columns = [0 * ends, ends]
+  return np.stack(columns, axis=1) if isinstance(ends, np.ndarray) else tf.stack(columns, axis=1)
+
+
+def _blocks(relations, ends, windows, num_keys):
+  """Blocks in which queries see keys that are in all of some relations to them.
+
+  Args:
+    relations: (function of two tensors, of queries [B, T], of keys [B, S]).
+    ends, windows: see above; arrays, or tensors with n known.
+    num_keys: S.
+  """
+  count = int(windows.shape[0])
+  pairs = [(queries[:, None, :, None], keys[:, None, :, None]) for _, queries, keys in relations]
   if count == 1:
-    return Blocks((bias(queries, keys),))
-  blocks, seen = _blocks_without_biases(length, count)
-  start = tf.zeros([4], tf.int32)
+    blocks, parts = Blocks((None,)), [pairs]
+  else:
+    begins, stops = windows[:, 0], windows[:, 1]
+    blocks = Blocks(
+        (None,) * count, ends - _behind_zero(ends[:-1]), tuple(map(Window._make, zip(
+            _rows([0, 0, 0, 0], ([0, 0, 1, 0], begins)),
+            _rows([-1, -1, 0, -1], ([0, 0, 1, 0], stops - begins)),
+            _rows([[0, 0]] * 4, ([[0, 0], [0, 0], [1, 0], [0, 0]], begins),
+                  ([[0, 0], [0, 0], [0, 1], [0, 0]], num_keys - stops))))))
+    parts = zip(*[zip(blocks.split(queries), blocks.seen(keys)) for queries, keys in pairs])
   return blocks._replace(biases=tuple(
-      bias(block, [tf.slice(mark, start, size) for mark in keys])
-      for block, size in zip(zip(*map(blocks.split, queries)), seen)))
+      bias_from_mask(functools.reduce(tf.logical_and, [
+          related(queries, tf.linalg.matrix_transpose(keys))
+          for (related, _, _), (queries, keys) in zip(relations, part)]))
+      for part in parts))
 
 
-def _blocks_without_biases(length, count):
-  """Blocks, and int32 [4] of each: the size of the part [B, 1, 1, e] of a mark of keys."""
-  numbers = np.arange(1, count + 1, dtype=np.int32)
-  ends = length * numbers // count
-  sizes = ends - length * (numbers - 1) // count
-  blocks = Blocks(
-      (None,) * count, sizes,
-      _rows([-1, -1, 0, -1], [0, 0, 1, 0], ends),
-      _rows(np.zeros([4, 2]), [[0, 0], [0, 0], [0, 1], [0, 0]], sizes))
-  return blocks, _rows([-1, -1, -1, 0], [0, 0, 0, 1], ends)
+def _behind_zero(values):
+  """[n] -> [n + 1], 0 first."""
+  return np.append(np.int32(0), values) if isinstance(values, np.ndarray) else tf.pad(values, [[1, 0]])
 
 
-def _rows(base, unit, values):
-  """base + unit * value for each of the values int32 [n]: arrays of an array, else tensors."""
-  base, unit = np.array(base, np.int32), np.array(unit, np.int32)
-  columns = values[(slice(None),) + (None,) * base.ndim]
-  rows = base + unit * columns
-  return list(rows) if isinstance(rows, np.ndarray) else tf.unstack(rows, num=values.shape[0])
+def _rows(base, *terms):
+  """base + the sum of unit * value over terms (unit, values int32 [n]): n tensors."""
+  rows = np.array(base, np.int32)
+  for unit, values in terms:
+    unit = np.array(unit, np.int32)
+    rows = rows + unit * values[(slice(None),) + (None,) * unit.ndim]
+  if isinstance(rows, np.ndarray):
+    return [tf.constant(row, tf.int32) for row in rows]
+  return tf.unstack(rows)

@@ -121,7 +121,8 @@ def memory_key_values(memory, weights):
   return tuple(KeyValues(*pair) for pair in zip(key_values[::2], key_values[1::2]))
 
 
-def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropout(0.)):
+def transformer(x, weights, blocks, memory=None, memory_blocks=whole(None),
+                dropout=Dropout(0.)):
   """All positions at once.
 
   Args:
@@ -129,7 +130,7 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropo
     weights: TransformerWeights.
     blocks: of the self-attention (blocks.py): causal, or whole under a bias of padding.
     memory: the result of `memory_key_values`, or None.
-    memory_bias: of the cross-attention scores [B, H, T, S].
+    memory_blocks: of the cross-attention.
     dropout: applied to each residual branch.
 
   Returns:
@@ -145,7 +146,7 @@ def transformer(x, weights, blocks, memory=None, memory_bias=None, dropout=Dropo
                drop=dropout.site())
     if memory is not None:
       rows = add(rows, layer.cross, _query_vjp(config),
-                 attention_vjp(heads, whole(memory_bias), 1), (memory[number],), dropout.site())
+                 attention_vjp(heads, memory_blocks, 1), (memory[number],), dropout.site())
     rows = add(rows, layer.mlp, single_vjp, mlp_vjp, drop=dropout.site())
   return tf.reshape(layer_norm(rows, weights.output_norm), [batch, length, hidden])
 
@@ -190,7 +191,8 @@ def transformer_step(x, weights, state, index, memory=None, memory_bias=None):
     weights: the result of `decoding_weights`.
     state: a cache per layer, filled before `index`.
     index: int32 scalar.
-    memory, memory_bias: as in `transformer`.
+    memory: as in `transformer`.
+    memory_bias: of the cross-attention scores [B, H, 1, S].
 
   Returns:
     output [B, 1, D], and the state with `index` filled.

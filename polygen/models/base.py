@@ -2,7 +2,7 @@
 import tensorflow.compat.v1 as tf
 
 from ..config import SamplingConfig
-from ..layers import variables
+from ..layers import blocks, variables
 from ..layers.decoding import Drawing
 from ..layers.dropout import Dropout
 from ..layers.embedding import embedding_table, lookup
@@ -90,25 +90,26 @@ def sequence_layout(batch, tokens, most, name, limit_name):
   """Where the tokens [B, T] of a batch stand in their sequences.
 
   Args:
-    batch: dict; packed (data/packing.py) with packed_positions and packed_segments int32 [B, T],
-      else one sequence per row.
+    batch: dict; packed (data/packing.py) with packed_positions and packed_segments int32 [B, T]
+      and packed_windows int32 [n, 2], else one sequence per row.
     tokens: int32 [B, T].
     most: tokens that a sequence may have.
     name, limit_name: of the tokens and of the argument that sets the limit, for the error.
 
   Returns:
-    positions int32 [B, T] or [1, T], segments int32 [B, T] or None.
+    positions int32 [B, T] or [1, T]; the Blocks of causal self-attention.
 
   Raises:
     ValueError: the sequences are known to be too long.
   """
+  length = shape_of(tokens)[1]
   if 'packed_segments' in batch:
     return (tf.convert_to_tensor(batch['packed_positions']),
-            tf.convert_to_tensor(batch['packed_segments']))
-  length = shape_of(tokens)[1]
+            blocks.causal(length, tf.convert_to_tensor(batch['packed_segments']),
+                          tf.convert_to_tensor(batch['packed_windows'])))
   if isinstance(length, int) and length > most:
     raise ValueError('{} has {} tokens, but {} allows {}'.format(name, length, limit_name, most))
-  return tf.range(length)[None], None
+  return tf.range(length)[None], blocks.causal(length)
 
 
 def mask_illegal(logits, grammar, tokens, batch):

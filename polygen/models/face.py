@@ -67,11 +67,9 @@ class EncodedVertices(NamedTuple):
     """int32 [B, V], 1 at real vertices, of a batch that is not packed."""
     return self.segments[:, NUM_SPECIAL_FACE_TOKENS:]
 
-  def bias_of(self, token_segments=None):
-    """Bias [B, 1, T, S] of tokens in segments int32 [B, T]; [B, 1, 1, S] if all are in 1."""
-    if token_segments is None:
-      return padding_bias(self.segments)
-    return segment_bias(token_segments, self.segments)
+  def bias(self):
+    """Bias [B, 1, 1, S] of what points to them, in a batch that is not packed."""
+    return padding_bias(self.segments)
 
 
 class FaceModel(Model):
@@ -107,8 +105,9 @@ class FaceModel(Model):
       batch: dict with vertices float32 [B, V, 3] in [-0.5, 0.5], vertices_mask float32 [B, V],
         faces int32 [B, T] and, if class_conditional, class_label int32 [B]. Other keys are
         ignored. A packed batch (data/packing.py) also has packed_segments, packed_positions and
-        class_label int32 [B, T] of each token, and packed_vertices_segments and
-        packed_vertices_special int32 [B, V].
+        class_label int32 [B, T] of each token, packed_vertices_segments and
+        packed_vertices_special int32 [B, V], packed_windows and packed_vertices_windows
+        int32 [n, 2].
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
@@ -120,7 +119,7 @@ class FaceModel(Model):
     """
     tokens = tf.cast(tf.convert_to_tensor(batch['faces']), tf.int32)
     check_rank(tokens, 2, 'faces')
-    positions, segments = sequence_layout(
+    positions, seen = sequence_layout(
         batch, tokens, self.config.max_seq_length + 1, 'faces', 'max_seq_length')
     with variables.model_scope(self.name):
       weights = self._weights()
@@ -133,10 +132,9 @@ class FaceModel(Model):
           legal_rows(tokens, slots, first_rows), positions,
           tf.reshape(encoded.embeddings, [-1, size]), weights.context,
           self._context_rows(batch), weights.positions)
-      bias = encoded.bias_of(segments)
+      bias, seen_memory = _seen_vertices(encoded, batch)
       outputs = transformer(
-          inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),
-          encoded.memory, bias,
+          inputs, weights.decoder, seen, encoded.memory, seen_memory,
           training_dropout(self.config.decoder_config, is_training, dropout_seed, DECODER))
       logits = self._logits(weights, outputs, encoded, bias)
     if mask_invalid:
@@ -249,7 +247,7 @@ class FaceModel(Model):
     weights = self._weights()
     decoder = decoding_weights(weights.decoder, loop.compiled)
     encoded = self._encode(weights, context, Dropout(0.))
-    bias = encoded.bias_of()
+    bias = encoded.bias()
     steps = noise.shape.as_list()[1]
 
     def next_logits(x, state, index):
@@ -266,6 +264,18 @@ class FaceModel(Model):
         decoding_state(num_samples, decoder), noise, STOP, loop,
         Constraints(face_grammar(mask, steps) if mask_invalid else EVERY_SEQUENCE))
     return decoded._replace(stopped=decoded.stopped & has_faces(mask)) if mask_invalid else decoded
+
+
+def _seen_vertices(encoded, batch):
+  """What the tokens of a batch see of EncodedVertices: bias [B, 1, T or 1, S], and Blocks."""
+  if 'packed_segments' not in batch:
+    bias = encoded.bias()
+    return bias, blocks.whole(bias)
+  segments = tf.convert_to_tensor(batch['packed_segments'])
+  ends = tf.convert_to_tensor(batch['packed_windows'])[:, 1]
+  windows = tf.convert_to_tensor(batch['packed_vertices_windows'])
+  return (segment_bias(segments, encoded.segments),
+          blocks.within_segments(segments, encoded.segments, ends, windows))
 
 
 def _special_slots(special, kinds):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from .. import config
-from ..layers import blocks, variables
+from ..layers import variables
 from ..layers.categorical import Categorical
 from ..layers.decoding import Constraints, Loop, decode
 from ..layers.dense import dense, dense_weights
@@ -65,7 +65,8 @@ class VertexModel(Model):
     Args:
       batch: dict with vertices_flat int32 [B, 3V + 1] and, if class_conditional, class_label
         int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has
-        packed_segments, packed_positions and class_label int32 [B, T] of each token.
+        packed_segments, packed_positions and class_label int32 [B, T] of each token, and
+        packed_windows int32 [n, 2].
       is_training: whether dropout acts.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
@@ -76,7 +77,7 @@ class VertexModel(Model):
     """
     tokens = tf.cast(tf.convert_to_tensor(batch['vertices_flat']), tf.int32)
     check_rank(tokens, 2, 'vertices_flat')
-    positions, segments = sequence_layout(
+    positions, seen = sequence_layout(
         batch, tokens, vertex_sequence_length(self.config.max_num_input_verts),
         'vertices_flat', 'max_num_input_verts')
     with variables.model_scope(self.name):
@@ -85,7 +86,7 @@ class VertexModel(Model):
           legal_rows(tokens, shape_of(weights.values)[0]), positions, weights.values,
           weights.context, self._context_rows(batch), self._places(weights))
       outputs = transformer(
-          inputs, weights.decoder, blocks.causal(shape_of(tokens)[1], segments),
+          inputs, weights.decoder, seen,
           dropout=training_dropout(self.config.decoder_config, is_training, dropout_seed))
       logits = dense(outputs, weights.logits)
     if mask_invalid:
