@@ -15,6 +15,8 @@ from . import config as config_lib
 from .models import FaceModel, VertexModel
 
 # The last part of the names of optimizer slots and counters.
+_NEVER = 10000.  # hours after which another checkpoint stays for good, as tf.train.Saver has it
+
 OPTIMIZER_SUFFIXES = ('Adam', 'Adam_1', 'beta1_power', 'beta2_power', 'global_step')
 
 
@@ -99,7 +101,7 @@ class Checkpoints:
 
   def __init__(self, folder, keep):
     self._folder = folder
-    self._saver = tf.train.Saver(max_to_keep=keep, save_relative_paths=True)
+    self._saver = tf.train.Saver(saver_def=_saving(keep), save_relative_paths=True)
     self._saver.recover_last_checkpoints(folder.checkpoint_prefixes())
 
   def save(self, session, step):
@@ -108,7 +110,26 @@ class Checkpoints:
 
   def restore(self, session, prefix):
     """Reads a checkpoint; a CheckpointError says what is wrong with it."""
-    restore(self._saver, session, prefix)
+    with session.graph.as_default():
+      restore(tf.train.Saver(), session, prefix)
+
+
+def _saving(keep):
+  """What a Saver needs to save all variables. By itself it makes a thousand operations more, most
+  of them to restore, which a new run never does."""
+  variables = tf.global_variables()
+  graph = tf.get_default_graph()
+  prefix = tf.placeholder(tf.string, [])
+  with tf.device('/device:CPU:0'):
+    save = tf.raw_ops.SaveV2(
+        prefix=prefix, tensor_names=[variable.op.name for variable in variables],
+        shape_and_slices=[''] * len(variables),
+        tensors=[graph.as_graph_element(variable) for variable in variables])
+    with tf.control_dependencies([save]):
+      saved = tf.identity(prefix)
+  return tf.train.SaverDef(
+      filename_tensor_name=prefix.name, save_tensor_name=saved.name, restore_op_name=save.name,
+      max_to_keep=keep, keep_checkpoint_every_n_hours=_NEVER, version=tf.train.SaverDef.V2)
 
 
 def open_trained(run_path, face_run_path=None):

@@ -15,14 +15,13 @@ Importing this module does not load TensorFlow, so `--help` answers at once.
 """
 import argparse
 import contextlib
-import ctypes
 import gc
 import logging
 import os
 import sys
 import time
 
-from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, num_cores
+from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, share_arenas
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -30,8 +29,6 @@ MAX_SEED = 2 ** 32 - 1
 
 # Of Python's collector; TensorFlow's import takes a tenth less than with 700 new objects.
 GARBAGE_THRESHOLDS = (20000, 10, 10)
-
-_M_ARENA_MAX = -8  # of malloc.h
 
 FIRST_MATURE_ONEDNN = (2, 9)  # the TensorFlow that uses it by default where it can
 
@@ -75,7 +72,7 @@ def run_command(prog, main):
   and memory shared between threads, here alone too: both belong to the process.
   """
   gc.set_threshold(*GARBAGE_THRESHOLDS)
-  _share_arenas()
+  share_arenas()
   if _onednn_is_mature():
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')  # only ever loaded when it is used
@@ -86,18 +83,6 @@ def run_command(prog, main):
     _exit_with_line(prog, 'error: {}'.format(error), EXIT_USER_ERROR)
   except KeyboardInterrupt:
     _exit_with_line(prog, 'interrupted', EXIT_INTERRUPTED)
-
-
-def _share_arenas():
-  """Lets the threads of this process share as many arenas of memory as there are cores.
-
-  glibc would make eight per core, and each keeps what its threads have freed: with TensorFlow 1.15
-  a tenth of the memory of a training.
-  """
-  try:
-    ctypes.CDLL('libc.so.6').mallopt(_M_ARENA_MAX, num_cores())
-  except (OSError, AttributeError):  # another C library
-    pass
 
 
 def _onednn_is_mature():

@@ -105,7 +105,7 @@ def _train(session, run, mesh_set, validation, machine, start_time):
   # All at once, since TensorFlow copies the whole graph when it has grown; and after the first
   # step, which need not wait for it, except where graphs must not grow.
   tools = functools.lru_cache(maxsize=None)(
-      lambda: _build_tools(run, models, mesh_set, evaluated, machine))
+      lambda: _build_tools(run, models, training.evaluated, mesh_set, evaluated, machine))
   writer = summaries.ScalarWriter(run.folder.summaries)
   if machine.static_shapes or run.prefix:
     tools()
@@ -155,13 +155,22 @@ class _Tools(NamedTuple):
   checkpoints: object
 
 
-def _build_tools(run, models, mesh_set, evaluated, machine):
-  """The tools of a run whose models have their variables; `evaluated`: the MeshSet to evaluate."""
-  from . import checkpoint
+def _build_tools(run, models, evaluation_graph, mesh_set, evaluated, machine):
+  """The tools of a run whose models have their variables.
+
+  Args:
+    evaluation_graph: evaluation.Evaluated, or None where it must be one of its own.
+    mesh_set, evaluated: the MeshSets to train on and to evaluate.
+  """
+  from . import checkpoint, data
   from .training import evaluation, inputs
+  if evaluation_graph is None:
+    evaluation_graph = evaluation.evaluation_graph(
+        models, data.batch_spec(inputs.limits(run.config)))
   return _Tools(
       evaluation.Evaluator(
-          models, evaluated, *inputs.evaluation_batches(run, evaluated, machine.static_shapes)),
+          evaluation_graph, evaluated,
+          inputs.evaluation_batches(run, evaluated, machine.static_shapes)),
       _SampleWriter(run, models, mesh_set, machine.static_shapes),
       checkpoint.Checkpoints(run.folder, run.config.training.keep_checkpoints))
 
@@ -210,9 +219,11 @@ class _SampleWriter:
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
     from . import checkpoint, sample_files
+    from .hw import release_memory
     config = self._run.config.training
     if not self.num_samples:
       return
+    release_memory()
     samples = list(self._sampler.sample(session, config.num_samples, config.seed))
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(
@@ -225,6 +236,7 @@ class _SampleWriter:
     sample_files.write_picture_if_possible(
         samples, checkpoint.unused_path(folder + '.png'), write_line, self.num_completed,
         len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
+    release_memory()
 
 
 def build_parser():

@@ -30,6 +30,7 @@ def initialisation():
 
 class Recording:
   """Stands for a Machine and for the optimizer it gives: keeps what is applied."""
+  static_shapes = False
 
   def scaled(self, optimizer, unused_manager):
     self._optimizer = optimizer
@@ -297,7 +298,7 @@ def test_shares_of_a_step(mesh_set, settings):
 def test_evaluation_takes_no_more_than_a_micro_batch(mesh_set):
   def largest(static_shapes, **settings):
     run = continuing.OpenRun(None, tiny.run_config(**settings), None, 0)
-    _, batches = inputs.evaluation_batches(run, mesh_set, static_shapes)
+    batches = inputs.evaluation_batches(run, mesh_set, static_shapes)
     found = list(batches())
     assert sum((batch['face']['faces_mask'] > 0).sum() for batch in found) == 69
     return max(batch['face']['faces'].size for batch in found)

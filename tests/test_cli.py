@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from checkout import ROOT, run_python
 from polygen import cli
+from polygen.hw import heap
 
 
 def build_parser():
@@ -212,7 +213,7 @@ def test_a_command_runs_with_another_c_library(monkeypatch):
   def missing(name):
     raise OSError(name + ': cannot open shared object file')
 
-  monkeypatch.setattr(cli.ctypes, 'CDLL', missing)
+  monkeypatch.setattr(heap.ctypes, 'CDLL', missing)
   ran = []
   cli.run_command('polygen.demo', lambda: ran.append(True))
   assert ran == [True]

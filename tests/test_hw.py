@@ -1,4 +1,7 @@
 """Laws of polygen.hw: devices, precision, session configuration."""
+import os
+import platform
+
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -11,6 +14,7 @@ from polygen.hw.npu_modes import PRECISION_MODES, PRECISION_MODES_V2
 CPU = Device('cpu', 'test')
 GPU = Device('gpu', 'test')
 NPU = Device('npu', 'test')
+LINUX_WITH_GLIBC = platform.libc_ver()[0] == 'glibc' and os.path.exists('/proc/self/status')
 LEGAL_MODES = ('mix', 'default', '', 'float32', 'float16', 'bfloat16')
 
 
@@ -110,6 +114,7 @@ def test_a_session_for_training_on_a_cpu_does_two_operations_at_a_time(cores, th
   assert (guest.inter_op_parallelism_threads, guest.intra_op_parallelism_threads) == (0, 0)
   for config in (training, guest):
     assert config.graph_options.rewrite_options.disable_meta_optimizer
+    assert config.graph_options.place_pruned_graph
   gpu = hw.Device('gpu', 'a test')
   precision = hw.parse_precision('float32', gpu)
   assert hw.session_config(gpu, precision, (), True, True) == hw.session_config(gpu, precision)
@@ -148,3 +153,23 @@ with ours.as_default(), tf.Session() as session:
   assert session.run(total) == 5
 assert total.graph is ours and len(ours.get_operations()) == 3
 ''')
+
+
+FREED_MEMORY = '''
+import numpy as np
+from polygen import hw
+
+def resident():
+  return int(open('/proc/self/status').read().split('VmRSS:')[1].split()[0]) // 1024
+
+blocks = [np.ones(12000) for _ in range(1000)]   # too small for pages of their own
+del blocks[:-1]                                  # the last one keeps the heap where it is
+before = resident()
+hw.release_memory()
+print(before - resident())
+'''
+
+
+@pytest.mark.skipif(not LINUX_WITH_GLIBC, reason='glibc on Linux is missing')
+def test_freed_memory_goes_back_to_the_system():
+  assert int(run_python('-c', FREED_MEMORY)) > 60

@@ -190,12 +190,16 @@ class Losing:
     self._losses = batch_losses(models, self._placeholders)
     # One full batch and a part, or one part: the meshes are 3. Then packed, one or more at a time.
     self.evaluators = [
-        evaluation.Evaluator(models, mesh_set, data.batch_spec(shape), lambda shape=shape: (
-            data.evaluation_batches(mesh_set.meshes, mesh_set.labels, shape, 4)))
+        evaluation.Evaluator(
+            evaluation.evaluation_graph(models, data.batch_spec(shape)), mesh_set,
+            lambda shape=shape: data.evaluation_batches(
+                mesh_set.meshes, mesh_set.labels, shape, 4))
         for shape in (data.padded_shape(mesh_set.meshes, size) for size in (2, 5))]
     self.evaluators += [
-        evaluation.Evaluator(models, mesh_set, data.PACKED_SPEC, lambda budget=budget: (
-            data.packed_evaluation_batches(mesh_set, budget, 4))) for budget in (1, 100, 1000)]
+        evaluation.Evaluator(
+            evaluation.evaluation_graph(models, data.PACKED_SPEC), mesh_set,
+            lambda budget=budget: data.packed_evaluation_batches(mesh_set, budget, 4))
+        for budget in (1, 100, 1000)]
     self.session = tf.Session()
     initialise(self.session, variables_of(models))
 
@@ -210,6 +214,31 @@ class Losing:
 def losing(mesh_set):
   with tf.Graph().as_default():
     return Losing(mesh_set)
+
+
+def test_the_graph_of_a_step_evaluates_without_dropout(mesh_set):
+  run_config = config.replace_fields(tiny.run_config(), WITH_NOISE)
+
+  def batches():
+    return data.packed_evaluation_batches(mesh_set, 100, 4)
+
+  with tf.Graph().as_default(), tf.Session() as session:
+    models = checkpoint.build_models(run_config)
+    batch = tf.data.make_initializable_iterator(data.packed_training_dataset(
+        mesh_set.meshes, mesh_set.labels, lambda step: [(0, 0)], 0, 1, seed=0,
+        quantization_bits=4)).get_next()
+    training = step.training_step(models, batch, run_config.training, CPU)
+    evaluators = [evaluation.Evaluator(graph, mesh_set, batches) for graph in (
+        training.evaluated, training.evaluated._replace(feed={}),
+        evaluation.evaluation_graph(models, data.PACKED_SPEC))]
+    session.run(tf.global_variables_initializer())
+    initialise(session, variables_of(models))
+    found, noisy, expected = (evaluator(session) for evaluator in evaluators)
+    assert session.run(training.global_step) == 0  # nor has the iterator been asked
+  assert min(expected.losses.values()) > 1
+  for part, loss in expected.losses.items():
+    assert found.losses[part] == pytest.approx(loss, rel=1e-6)
+    assert abs(noisy.losses[part] / loss - 1) > 1e-4
 
 
 def test_the_loss_is_the_sum_over_the_batch(losing, mesh_set):

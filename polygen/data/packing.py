@@ -176,7 +176,7 @@ def _first_places(rows, lengths):
 
 
 def _segments(rows, lengths):
-  """Number 1, 2, ... of the sequence at each place of its row, 0 at padding: int32 [rows, length]."""
+  """Number 1, 2, ... of the sequence at each place of its row, 0 at padding: int32 [rows, T]."""
   length = max(sum(lengths[number] for number in row) for row in rows)
   segments = np.zeros((len(rows), length), np.int32)
   for place, row in enumerate(rows):

@@ -36,6 +36,8 @@ def session_config(device, precision, npu_options=(), training=False, owns_proce
     if training:
       # It would double the time to the first step, and gain nothing.
       config.graph_options.rewrite_options.disable_meta_optimizer = True
+      # Else the session keeps a second copy of the whole graph.
+      config.graph_options.place_pruned_graph = True
       if owns_process:
         _divide_threads(config)
   else:

@@ -125,13 +125,7 @@ def _blocks(relations, ends, windows, num_keys):
   if count == 1:
     blocks, parts = Blocks((None,)), [pairs]
   else:
-    begins, stops = windows[:, 0], windows[:, 1]
-    blocks = Blocks(
-        (None,) * count, ends - _behind_zero(ends[:-1]), tuple(map(Window._make, zip(
-            _rows([0, 0, 0, 0], ([0, 0, 1, 0], begins)),
-            _rows([-1, -1, 0, -1], ([0, 0, 1, 0], stops - begins)),
-            _rows([[0, 0]] * 4, ([[0, 0], [0, 0], [1, 0], [0, 0]], begins),
-                  ([[0, 0], [0, 0], [0, 1], [0, 0]], num_keys - stops))))))
+    blocks = Blocks((None,) * count, ends - _behind_zero(ends[:-1]), _windows(windows, num_keys))
     parts = zip(*[zip(blocks.split(queries), blocks.seen(keys)) for queries, keys in pairs])
   return blocks._replace(biases=tuple(
       bias_from_mask(functools.reduce(tf.logical_and, [
@@ -142,15 +136,24 @@ def _blocks(relations, ends, windows, num_keys):
 
 def _behind_zero(values):
   """[n] -> [n + 1], 0 first."""
-  return np.append(np.int32(0), values) if isinstance(values, np.ndarray) else tf.pad(values, [[1, 0]])
+  if isinstance(values, np.ndarray):
+    return np.append(np.int32(0), values)
+  return tf.pad(values, [[1, 0]])
 
 
-def _rows(base, *terms):
-  """base + the sum of unit * value over terms (unit, values int32 [n]): n tensors."""
-  rows = np.array(base, np.int32)
-  for unit, values in terms:
-    unit = np.array(unit, np.int32)
-    rows = rows + unit * values[(slice(None),) + (None,) * unit.ndim]
-  if isinstance(rows, np.ndarray):
-    return [tf.constant(row, tf.int32) for row in rows]
-  return tf.unstack(rows)
+def _windows(ranges, num_keys):
+  """Windows of ranges int32 [n, 2], first key and end, an array or a tensor."""
+  matrix = np.zeros([2, 4, 4], np.int32)
+  matrix[:, 2] = [[1, -1, 1, 0], [0, 1, 0, -1]]  # begin, size, padding before and behind
+  fixed = np.zeros([4, 4], np.int32)
+  fixed[[0, 1, 3], 1] = -1  # all of the other axes
+  if isinstance(ranges, np.ndarray):
+    fixed[2, 3] = num_keys
+    rows = np.tensordot(ranges, matrix, 1).astype(np.int32) + fixed
+    return [Window(*map(tf.constant, (row[:, 0], row[:, 1], row[:, 2:]))) for row in rows]
+  behind = np.zeros([4, 4], np.int32)
+  behind[2, 3] = 1
+  rows = tf.reshape(tf.matmul(ranges, matrix.reshape([2, 16])), [-1, 4, 4])
+  begins, sizes, paddings = tf.split(rows + (fixed + behind * num_keys), [1, 1, 2], axis=2)
+  return [Window(*window) for window in zip(
+      tf.unstack(tf.squeeze(begins, 2)), tf.unstack(tf.squeeze(sizes, 2)), tf.unstack(paddings))]

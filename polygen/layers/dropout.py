@@ -15,14 +15,16 @@ class Dropout:
 
   Args:
     rate: share of entries set to 0; 0 makes every call the identity.
+    acts: bool, or bool scalar tensor: without it every call is the identity, too.
     seed: int32 [2], e.g. (run seed, global step): the noise is a function of it, of the stack
       and of the site. None draws one from TensorFlow's generator of the graph.
     stack: number of the stack, if several share a seed.
   """
 
-  def __init__(self, rate, seed=None, stack=0):
-    self._rate = rate
-    if rate and seed is None:
+  def __init__(self, rate, seed=None, stack=0, acts=True):
+    self._is_identity = not rate or acts is False
+    self._rate = rate if isinstance(acts, bool) else tf.where_v2(acts, rate, 0.)
+    if not self._is_identity and seed is None:
       seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
     self._seed = seed
     self._site = stack * MAX_SITES
@@ -32,7 +34,7 @@ class Dropout:
 
   def site(self):
     """The next site: a linear function that is its own transpose, the same noise at each call."""
-    if not self._rate:
+    if self._is_identity:
       return lambda x: x
     self._site += 1
     # All in int32, as an Ascend NPU wants it: the site moves the run seed around its circle.

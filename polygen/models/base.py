@@ -48,7 +48,7 @@ class Model:
 
 def training_dropout(config, is_training, seed, stack=0):
   """The dropout of stack number `stack` in one forward pass; the identity when not training."""
-  return Dropout(config.dropout_rate if is_training else 0., seed, stack)
+  return Dropout(config.dropout_rate, seed, stack, is_training)
 
 
 def context_table(class_conditional, num_classes, size):

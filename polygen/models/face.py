@@ -108,7 +108,7 @@ class FaceModel(Model):
         class_label int32 [B, T] of each token, packed_vertices_segments and
         packed_vertices_special int32 [B, V], packed_windows and packed_vertices_windows
         int32 [n, 2].
-      is_training: whether dropout acts.
+      is_training: whether dropout acts, bool or bool scalar tensor.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
         (PolyGen, section 2.3); not for packed batches. Vertices and faces must be sorted.

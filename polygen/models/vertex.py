@@ -67,7 +67,7 @@ class VertexModel(Model):
         int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has
         packed_segments, packed_positions and class_label int32 [B, T] of each token, and
         packed_windows int32 [n, 2].
-      is_training: whether dropout acts.
+      is_training: whether dropout acts, bool or bool scalar tensor.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation
         (PolyGen, section 2.2); not for packed batches. The vertices must be sorted.

@@ -27,32 +27,52 @@ class Evaluation(NamedTuple):
                      for part, bits in self.bits_per_vertex().items())
 
 
-class Evaluator:
-  """Runs the evaluation graph, which it adds to the default graph, with the present weights.
+class Evaluated(NamedTuple):
+  """A graph that evaluates batches.
+
+  Attributes:
+    losses: {part: float32 scalar}.
+    inputs: {part: {key: tensor}}, fed with a batch.
+    feed: {tensor: value}, fed as well.
+  """
+  losses: Dict[str, tf.Tensor]
+  inputs: Dict[str, Dict[str, tf.Tensor]]
+  feed: Dict[tf.Tensor, object] = {}
+
+
+def evaluation_graph(models, spec):
+  """An Evaluated of models {part: model} that is added to the default graph.
 
   Args:
-    models: {part: model}.
+    spec: {part: {key: (numpy dtype, static shape)}} of its batches.
+  """
+  inputs = {part: {key: tf.placeholder(*value) for key, value in spec[part].items()}
+            for part in models}
+  return Evaluated(batch_losses(models, inputs), inputs)
+
+
+class Evaluator:
+  """Evaluates a set of meshes with the present weights.
+
+  Args:
+    graph: Evaluated.
     mesh_set: data.MeshSet.
-    spec: {part: {key: (numpy dtype, static shape)}} of the batches.
     batches: function -> iterable of batches {part: {key: array}}, every mesh in one of them.
   """
 
-  def __init__(self, models, mesh_set, spec, batches):
-    self._batches = batches
+  def __init__(self, graph, mesh_set, batches):
+    self._graph, self._batches = graph, batches
     self._num_meshes = len(mesh_set.meshes)
     self._num_vertices = int(mesh_set.lengths[:, 0].sum())
-    self._placeholders = {
-        part: {key: tf.placeholder(*value) for key, value in spec[part].items()}
-        for part in models}
-    self._losses = batch_losses(models, self._placeholders)
 
   def __call__(self, session):
     """Evaluation of every mesh."""
-    sums = {part: 0. for part in self._losses}
+    sums = {part: 0. for part in self._graph.losses}
     for batch in self._batches():
-      losses = session.run(self._losses, {
-          placeholder: batch[part][key] for part, keys in self._placeholders.items()
-          for key, placeholder in keys.items()})
+      feed = {tensor: batch[part][key] for part, keys in self._graph.inputs.items()
+              for key, tensor in keys.items()}
+      feed.update(self._graph.feed)
+      losses = session.run(self._graph.losses, feed)
       for part, loss in losses.items():
         sums[part] += float(loss)
     return Evaluation(sums, self._num_meshes, self._num_vertices)

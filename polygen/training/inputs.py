@@ -53,16 +53,15 @@ def picks_of_micro_batches(config, mesh_set):
 
 
 def evaluation_batches(run, mesh_set, static_shapes):
-  """(spec, function -> batches) for evaluation.Evaluator: every mesh once, each batch in no more
-  memory than a micro-batch of training."""
+  """The function -> batches of evaluation.Evaluator: every mesh once, each batch in no more memory
+  than a micro-batch of training, and like one where shapes are static."""
   config, bits = run.config.training, run.config.vertex_model.quantization_bits
   if static_shapes:
     shape = limits(run.config)
-    return data.batch_spec(shape), lambda: data.evaluation_batches(
-        mesh_set.meshes, mesh_set.labels, shape, bits)
+    return lambda: data.evaluation_batches(mesh_set.meshes, mesh_set.labels, shape, bits)
   lengths = data.num_tokens(mesh_set.lengths, config.parts)
   budget = config.tokens_per_batch or config.batch_size * int(lengths.max())
-  return data.PACKED_SPEC, lambda: data.packed_evaluation_batches(
+  return lambda: data.packed_evaluation_batches(
       mesh_set, budget // config.accumulate, bits, config.parts)
 
 

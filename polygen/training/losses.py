@@ -14,7 +14,7 @@ def batch_losses(models, batch, is_training=False, seed=None):
   Args:
     models: {part: model}, of the parts 'vertex' and 'face' or one of them.
     batch: {part: dict of tensors}, as drawn in data/batches.py.
-    is_training: whether dropout acts.
+    is_training: whether dropout acts, bool or bool scalar tensor.
     seed: int32 [2] for dropout, or None.
 
   Returns:

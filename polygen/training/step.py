@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from ..hw import ExponentialUpdateLossScaleManager, FixedLossScaleManager
 from . import accumulation
+from .evaluation import Evaluated
 from .losses import batch_losses
 from .optimizer import ModelsAdam
 from .schedule import learning_rate
@@ -21,6 +22,8 @@ class TrainingStep(NamedTuple):
     skipped_updates: int32 scalar variable: updates left out so far.
     num_micro_batches: of a step, one in each session.run; `train` takes the last.
     accumulate: takes one of those before; None if there is no other.
+    evaluated: evaluates batches by the graph of the losses, whose dropout it turns off; None where
+      shapes are static and graphs may not be fed otherwise.
   """
   losses: Dict[str, tf.Tensor]
   train: tf.Operation
@@ -28,6 +31,7 @@ class TrainingStep(NamedTuple):
   skipped_updates: tf.Variable
   num_micro_batches: int = 1
   accumulate: Optional[tf.Operation] = None
+  evaluated: Optional[Evaluated] = None
 
 
 def training_step(models, batch, config, machine):
@@ -44,7 +48,13 @@ def training_step(models, batch, config, machine):
   seed = tf.stack([config.seed, global_step.read_value()])
   if config.accumulate > 1:
     seed = accumulation.seed_of_micro_batch(seed)
-  losses = batch_losses(models, batch, is_training=True, seed=seed)
+  if machine.static_shapes:
+    is_training, evaluated = True, None
+    losses = batch_losses(models, batch, is_training, seed)
+  else:
+    is_training = tf.placeholder_with_default(True, [])
+    losses = batch_losses(models, batch, is_training, seed)
+    evaluated = Evaluated(losses, batch, {is_training: False})
   manager = loss_scale_manager(config)
   optimizer = machine.scaled(
       ModelsAdam(models.values(), learning_rate(config, global_step), config), manager)
@@ -57,7 +67,7 @@ def training_step(models, batch, config, machine):
   with tf.control_dependencies([update]):
     train = tf.assign_add(global_step, 1).op
   return TrainingStep(losses, train, global_step, manager.skipped_updates, config.accumulate,
-                      accumulate)
+                      accumulate, evaluated)
 
 
 def loss_scale_manager(config):
