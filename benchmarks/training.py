@@ -1,6 +1,8 @@
 """The toy run: its step, its start, its memory, and all of it. Each in a process of its own."""
 import functools
 import os
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,7 @@ import time
 from . import unit
 
 STEPS = 300
+UNIT_STEPS = 500  # of the whole run, between two measurements of the unit
 PUBLISHED = {'Loss (vertices)': 0.0184, 'Loss (faces)': 0.0197}
 
 
@@ -41,21 +44,26 @@ def memory():
 
 @functools.lru_cache(maxsize=None)
 def _whole_run():
-  """(seconds, unit seconds, details) of all 5000 steps with samples every 500."""
-  before = unit.unit_seconds()
+  """(seconds, unit seconds, details) of all 5000 steps with samples every 500.
+
+  The unit is measured ten times on the way, while the run stands still: in so many minutes a
+  machine may become half as fast, or twice.
+  """
   with _Run() as run:
-    losses, step_number, reached = {}, 0, None
+    losses, step_number, reached, units = {}, 0, None, []
     for seconds, line in run.lines():
       words = line.split()
       if line.startswith('Step ') and '/' in words[1]:
         step_number, losses = int(words[1].split('/')[0]), {}
+        if step_number % UNIT_STEPS == 0:
+          units.append(run.standing_still(unit.unit_seconds))
       elif line.startswith('Loss ('):
         losses[' '.join(words[:2])] = float(words[2])
       if reached is None and len(losses) == len(PUBLISHED) and all(
           losses[name] <= limit for name, limit in PUBLISHED.items()):
         reached = seconds, step_number
       last = seconds
-  return last, (before + unit.unit_seconds()) / 2, losses, reached
+  return last, statistics.mean(units), losses, reached
 
 
 def whole_run():
@@ -88,11 +96,21 @@ class _Run:
     return self
 
   def lines(self):
-    """Yields (seconds since the start, line)."""
+    """Yields (seconds since the start, those of `standing_still` left out; line)."""
     for line in self._process.stdout:
       yield time.perf_counter() - self._start, line.rstrip('\n')
     if self._process.wait():
       raise RuntimeError('polygen.train ended with exit code {}'.format(self._process.returncode))
+
+  def standing_still(self, work):
+    """The result of `work()`, for which the run is halted."""
+    start = time.perf_counter()
+    self._process.send_signal(signal.SIGSTOP)
+    try:
+      return work()
+    finally:
+      self._process.send_signal(signal.SIGCONT)
+      self._start += time.perf_counter() - start
 
   def __exit__(self, *unused_exception):
     self._process.kill()

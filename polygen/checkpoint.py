@@ -14,9 +14,9 @@ import tensorflow.compat.v1 as tf
 from . import config as config_lib
 from .models import FaceModel, VertexModel
 
-# The last part of the names of optimizer slots and counters.
 _NEVER = 10000.  # hours after which another checkpoint stays for good, as tf.train.Saver has it
 
+# The last part of the names of optimizer slots and counters.
 OPTIMIZER_SUFFIXES = ('Adam', 'Adam_1', 'beta1_power', 'beta2_power', 'global_step')
 
 

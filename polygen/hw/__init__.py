@@ -21,4 +21,5 @@ __all__ = ['CPU', 'DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
            'lint', 'load_adapter', 'new_graph', 'npu_session_config', 'num_cores',
-           'parse_npu_options', 'parse_precision', 'release_memory', 'session_config', 'share_arenas']
+           'parse_npu_options', 'parse_precision', 'release_memory', 'session_config',
+           'share_arenas']

@@ -19,7 +19,7 @@ class Heads:
     self._axis, self._swap = tf.constant(2), tf.constant([0, 2, 1, 3])
 
   def split(self, rows, count):
-    """Rows [B T, n D] or [B, T, n D] -> n tensors [B, H, T, d].
+    """Rows [B T, n D] -> n tensors [B, H, T, d].
 
     Split before they are transposed: of more axes TensorFlow 1.15 makes three times the time.
     """

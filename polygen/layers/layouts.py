@@ -1,7 +1,7 @@
-"""How the activations of a Transformer stack lie in memory.
+"""How the activations of one position of a Transformer stack lie in memory.
 
-    ROWS      x [B, T, D]    y = x W + b    W [inputs, outputs]
-    COLUMNS   x [D, B]       y = W x + b    W [outputs, inputs], b [outputs, 1]; one position, T = 1
+    ROWS      x [B, 1, D]    y = x W + b    W [inputs, outputs]
+    COLUMNS   x [D, B]       y = W x + b    W [outputs, inputs], b [outputs, 1]
 
 A step of decoding multiplies a few rows by every kernel, so with large kernels it takes the time
 of reading them, and XLA reads them fastest if what is summed up lies side by side.
@@ -11,22 +11,21 @@ from typing import Callable, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from .dense import DenseWeights, dense
-from .heads import Heads
 from .matmul import matmul
 from .norm import normalise_vjp
 from .shapes import shape_of
 
 
 class Layout(NamedTuple):
-  """What a stack does to its activations. Axes: B batch, T positions, D hidden size, H heads.
+  """What a step does to its activations. Axes: B batch, D hidden size, H heads.
 
   Attributes:
-    enter: [B, T, D] -> activations.
-    leave: activations -> [B, T, D].
+    enter: [B, 1, D] -> activations.
+    leave: activations -> [B, 1, D].
     dense: function (activations, DenseWeights) -> activations.
     normalise: to mean 0 and variance 1 over D.
-    split_heads: function (activations of size nD, n, H) -> n tensors [B, H, T, D / H].
-    join_heads: [B, H, T, D / H] -> activations.
+    split_heads: function (activations of size nD, n, H) -> n tensors [B, H, 1, D / H].
+    join_heads: [B, H, 1, D / H] -> activations.
   """
   enter: Callable
   leave: Callable
@@ -45,15 +44,14 @@ def _normalise_columns(x):
 
 
 def _split_rows(x, count, num_heads):
-  """x [B, T, nD] -> n tensors [B, H, T, d]."""
-  batch, length, size = shape_of(x)
-  heads = Heads(batch, length, num_heads, size // count // num_heads, [count])
-  return heads.split(x, count)
+  batch, _, size = shape_of(x)
+  heads = tf.reshape(x, [batch, count * num_heads, 1, size // count // num_heads])
+  return tf.split(heads, count, axis=1)
 
 
 def _join_rows(heads):
-  batch, num_heads, length, head_size = shape_of(heads)
-  return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [batch, length, num_heads * head_size])
+  batch, num_heads, _, head_size = shape_of(heads)
+  return tf.reshape(heads, [batch, 1, num_heads * head_size])
 
 
 def _split_columns(x, count, num_heads):
