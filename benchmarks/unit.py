@@ -3,6 +3,7 @@
 Machines differ, and one machine differs from minute to minute; the time of the work over the time
 of a product that was measured beside it differs less.
 """
+import os
 import statistics
 import subprocess
 import sys
@@ -61,16 +62,17 @@ def measured(work, **details):
 
 def peak_memory(code):
   """The Measurement of the peak resident MB of a process that runs some Python code; on Linux."""
-  # As in a program of one's own: this command, whose environment a process inherits, keeps
-  # TensorFlow from loading Keras, about 50 MB.
-  used, empty = _peak(code), _peak(
-      'import os; os.environ.pop("TF_USE_LEGACY_KERAS", None); import tensorflow')
+  used, empty = _peak(code), _peak('import tensorflow')
   return Measurement(used, None, {'import_tensorflow_mb': round(empty)})
 
 
 def _peak(code):
   # Not getrusage: a new process inherits the peak of the one that started it.
   report = "; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-  printed = subprocess.run([sys.executable, '-c', code + report], check=True,
+  # Without what this command has set in its environment: Keras alone takes 50 MB, unless the code
+  # runs as a command that does without it, too.
+  environment = {name: value for name, value in os.environ.items()
+                 if name != 'TF_USE_LEGACY_KERAS'}
+  printed = subprocess.run([sys.executable, '-c', code + report], check=True, env=environment,
                            stdout=subprocess.PIPE).stdout
   return int(printed.split()[-1]) * 1024 / 1e6

@@ -97,11 +97,13 @@ class Checkpoints:
   Args:
     folder: RunFolder.
     keep: how many of the last checkpoints stay.
+    restores: whether `restore` will be called, for which operations are made at once.
   """
 
-  def __init__(self, folder, keep):
+  def __init__(self, folder, keep, restores=False):
     self._folder = folder
     self._saver = tf.train.Saver(saver_def=_saving(keep), save_relative_paths=True)
+    self._restorer = tf.train.Saver() if restores else None
     self._saver.recover_last_checkpoints(folder.checkpoint_prefixes())
 
   def save(self, session, step):
@@ -110,13 +112,15 @@ class Checkpoints:
 
   def restore(self, session, prefix):
     """Reads a checkpoint; a CheckpointError says what is wrong with it."""
-    with session.graph.as_default():
-      restore(tf.train.Saver(), session, prefix)
+    restore(self._restorer, session, prefix)
 
 
 def _saving(keep):
-  """What a Saver needs to save all variables. By itself it makes a thousand operations more, most
-  of them to restore, which a new run never does."""
+  """The tf.train.SaverDef of a Saver that saves all variables and can restore none.
+
+  Left to itself a Saver makes a thousand operations more, most of them to restore, which a new run
+  never does.
+  """
   variables = tf.global_variables()
   graph = tf.get_default_graph()
   prefix = tf.placeholder(tf.string, [])
@@ -128,7 +132,8 @@ def _saving(keep):
     with tf.control_dependencies([save]):
       saved = tf.identity(prefix)
   return tf.train.SaverDef(
-      filename_tensor_name=prefix.name, save_tensor_name=saved.name, restore_op_name=save.name,
+      filename_tensor_name=prefix.name, save_tensor_name=saved.name,
+      restore_op_name=tf.no_op().name,  # a Saver insists on one
       max_to_keep=keep, keep_checkpoint_every_n_hours=_NEVER, version=tf.train.SaverDef.V2)
 
 

@@ -72,7 +72,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None, owns_process
     validation: data.MeshSet that is evaluated every eval_steps and at the end; None or an empty
       one: all of mesh_set is, at the end.
     owns_process: whether this process does nothing else, so that its threads may be divided
-      between the models (15 % on 2 CPU cores).
+      between the models (15 % on 2 CPU cores), and its garbage collected around samples.
 
   Returns:
     TrainingResult.
@@ -81,17 +81,18 @@ def train(run, mesh_set, machine, start_time=None, validation=None, owns_process
     checkpoint.CheckpointError: the last checkpoint cannot be restored.
   """
   import tensorflow.compat.v1 as tf
-  from .hw import new_graph
+  from .hw import new_graph, release_memory
   from .layers.matmul import matmul_operands
   start_time = start_time or time.time()
   with new_graph().as_default(), matmul_operands(
       machine.precision.matmul_type, machine.precision.native), tf.Session(
           config=machine.session_config(training=True, owns_process=owns_process)) as session:
     tf.set_random_seed(run.config.training.seed)
-    return _train(session, run, mesh_set, validation, machine, start_time)
+    return _train(session, run, mesh_set, validation, machine, start_time,
+                  release_memory if owns_process else lambda: None)
 
 
-def _train(session, run, mesh_set, validation, machine, start_time):
+def _train(session, run, mesh_set, validation, machine, start_time, tidy_up):
   import tensorflow.compat.v1 as tf
   from . import checkpoint
   from .training import inputs, loop, step, summaries, validation_curve
@@ -101,11 +102,11 @@ def _train(session, run, mesh_set, validation, machine, start_time):
   models = checkpoint.build_models(run.config)
   training = step.training_step(models, iterator.get_next(), config, machine)
   is_validation = bool(validation and len(validation.meshes))
-  evaluated = validation if is_validation else mesh_set
+  evaluation_set = validation if is_validation else mesh_set
   # All at once, since TensorFlow copies the whole graph when it has grown; and after the first
   # step, which need not wait for it, except where graphs must not grow.
   tools = functools.lru_cache(maxsize=None)(
-      lambda: _build_tools(run, models, training.evaluated, mesh_set, evaluated, machine))
+      lambda: _build_tools(run, models, training.evaluated, mesh_set, evaluation_set, machine))
   writer = summaries.ScalarWriter(run.folder.summaries)
   if machine.static_shapes or run.prefix:
     tools()
@@ -124,8 +125,10 @@ def _train(session, run, mesh_set, validation, machine, start_time):
       hooks = [loop.Hook(1, lambda number: tools()),
                loop.Hook(config.checkpoint_steps,
                          lambda number: tools().checkpoints.save(session, number)),
+               loop.Hook(config.sample_steps, lambda number: tidy_up()),
                loop.Hook(config.sample_steps,
-                         lambda number: tools().samples.draw(session, number, progress.write))]
+                         lambda number: tools().samples.draw(session, number, progress.write)),
+               loop.Hook(config.sample_steps, lambda number: tidy_up())]
       if is_validation:
         hooks.append(loop.Hook(config.eval_steps,
                                lambda number: curve.add(number, tools().evaluate(session))))
@@ -155,12 +158,12 @@ class _Tools(NamedTuple):
   checkpoints: object
 
 
-def _build_tools(run, models, evaluation_graph, mesh_set, evaluated, machine):
+def _build_tools(run, models, evaluation_graph, mesh_set, evaluation_set, machine):
   """The tools of a run whose models have their variables.
 
   Args:
     evaluation_graph: evaluation.Evaluated, or None where it must be one of its own.
-    mesh_set, evaluated: the MeshSets to train on and to evaluate.
+    mesh_set, evaluation_set: the MeshSets to train on and to evaluate.
   """
   from . import checkpoint, data
   from .training import evaluation, inputs
@@ -169,10 +172,11 @@ def _build_tools(run, models, evaluation_graph, mesh_set, evaluated, machine):
         models, data.batch_spec(inputs.limits(run.config)))
   return _Tools(
       evaluation.Evaluator(
-          evaluation_graph, evaluated,
-          inputs.evaluation_batches(run, evaluated, machine.static_shapes)),
+          evaluation_graph, evaluation_set,
+          inputs.evaluation_batches(run, evaluation_set, machine.static_shapes)),
       _SampleWriter(run, models, mesh_set, machine.static_shapes),
-      checkpoint.Checkpoints(run.folder, run.config.training.keep_checkpoints))
+      checkpoint.Checkpoints(
+          run.folder, run.config.training.keep_checkpoints, restores=bool(run.prefix)))
 
 
 class _StepLog:
@@ -219,11 +223,9 @@ class _SampleWriter:
   def draw(self, session, step, write_line):
     """Draws `num_samples` meshes with the seed of the run; a line names the folder."""
     from . import checkpoint, sample_files
-    from .hw import release_memory
     config = self._run.config.training
     if not self.num_samples:
       return
-    release_memory()
     samples = list(self._sampler.sample(session, config.num_samples, config.seed))
     self.num_completed = sum(sample.completed for sample in samples)
     folder = checkpoint.unused_path(
@@ -236,7 +238,6 @@ class _SampleWriter:
     sample_files.write_picture_if_possible(
         samples, checkpoint.unused_path(folder + '.png'), write_line, self.num_completed,
         len(samples), self._mesh_set.meshes, self._run.config.vertex_model.quantization_bits)
-    release_memory()
 
 
 def build_parser():

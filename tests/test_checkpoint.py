@@ -224,3 +224,31 @@ def test_unused_path(tmp_path):
     for expected in (root + extension, root + '_2' + extension, root + '_3' + extension):
       assert checkpoint.unused_path(root + extension) == expected
       open(expected, 'w').close()
+
+
+def test_checkpoints_are_those_of_a_saver_and_the_graph_does_not_grow(tmp_path):
+  folder = checkpoint.RunFolder(str(tmp_path))
+  os.makedirs(os.path.dirname(folder.checkpoint_prefix()))
+  with tf.Graph().as_default() as graph, tf.Session() as session:
+    vertex_model().build()
+    tf.train.get_or_create_global_step()
+    values = [graph.as_graph_element(variable) for variable in tf.global_variables()]
+    saver = tf.train.Saver()
+    checkpoints = checkpoint.Checkpoints(folder, keep=2, restores=True)
+    initialise = tf.global_variables_initializer()
+    graph.finalize()
+    session.run(initialise)
+    written = session.run(values)
+    for step in (1, 2, 3):
+      checkpoints.save(session, step)
+    expected = saver.save(session, str(tmp_path / 'expected'), write_meta_graph=False)
+    session.run(initialise)
+    assert any((a != b).any() for a, b in zip(session.run(values), written))
+    checkpoints.restore(session, folder.latest_checkpoint())
+    for a, b in zip(session.run(values), written):
+      np.testing.assert_array_equal(a, b)
+  assert [checkpoint.checkpoint_step(prefix) for prefix in folder.checkpoint_prefixes()] == [2, 3]
+  found, wanted = map(tf.train.load_checkpoint, (folder.latest_checkpoint(), expected))
+  shapes = found.get_variable_to_shape_map()
+  assert len(shapes) > 10 and shapes == wanted.get_variable_to_shape_map()
+  assert found.get_variable_to_dtype_map() == wanted.get_variable_to_dtype_map()

@@ -235,3 +235,25 @@ def test_dropout_without_seed_is_fresh_at_every_run():
   with tf.Graph().as_default(), tf.Session() as session:
     dropped = Dropout(0.4)(tf.constant(ONES))
     assert (session.run(dropped) != session.run(dropped)).any()
+
+
+@pytest.mark.parametrize('memory_efficient', [False, True])
+def test_a_switch_turns_dropout_off(memory_efficient):
+  config = dataclasses.replace(PLAIN, memory_efficient=memory_efficient)
+  with tf.Graph().as_default():
+    with variables.model_scope('stack'):
+      weights = transformer_weights('transformer', config)
+    x = tf.constant(np.random.RandomState(0).rand(2, LENGTH, config.hidden_size), tf.float32)
+    switch, seed = tf.placeholder(tf.bool, []), tf.constant([3, 5])
+    outputs = [transformer(x, weights, blocks.causal(LENGTH),
+                           dropout=Dropout(config.dropout_rate, seed, acts=acts))
+               for acts in (switch, True, 1, False, 0, None)]
+    gradients = [tf.gradients(tf.reduce_sum(y ** 2), x)[0] for y in outputs]
+    with randomise.randomised_session(variables.model_variables('stack')) as session:
+      on, off = (session.run([outputs, gradients], {switch: value}) for value in (True, False))
+  for dropped, kept in zip(on, off):
+    assert np.abs(dropped[1] - dropped[3]).max() > 0.01
+    for same in dropped[0], dropped[2]:
+      np.testing.assert_allclose(same, dropped[1], **CLOSE)
+    for same in kept[0], kept[4], kept[5]:
+      np.testing.assert_allclose(same, kept[3], **CLOSE)

@@ -34,6 +34,9 @@ def test_rows_hold_every_sequence_once_and_cost_no_more_than_padding(lengths):
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=packing.MAX_ROW_COUNTS))
 def test_rows_of_small_batches_are_those_of_the_naive_twin(lengths):
   assert packing.plan_rows(lengths) == naive.plan_rows(lengths, packing.cost)
+  slots = [length // 3 + 3 for length in lengths]
+  assert packing.plan_rows(lengths, slots) == naive.plan_rows(
+      lengths, lambda rows, lengths: packing.cost(rows, lengths, slots))
 
 
 def test_the_cost_of_rows_counts_the_blocks_of_the_longest():
@@ -41,6 +44,10 @@ def test_the_cost_of_rows_counts_the_blocks_of_the_longest():
   assert packing.cost([[0, 1]], [12, 4]) == 16 * packing.DENSE_COST + 115
   # Two rows of 12, cut at 6, 3 and 9: 3 * (3 + 6 + 9 + 12) pairs each.
   assert packing.cost([[0], [1]], [12, 4]) == 2 * (12 * packing.DENSE_COST + 90)
+  # And of an encoder of 5 + 3 slots, which all see each other.
+  assert packing.cost([[0, 1]], [12, 4], [5, 3]) == (16 + 8) * packing.DENSE_COST + 115 + 64
+  assert packing.cost([[0], [1]], [12, 4], [5, 3]) == 2 * (
+      (12 + 5) * packing.DENSE_COST + 90 + 25)
 
 
 @pytest.mark.parametrize('lengths', [

@@ -98,7 +98,7 @@ def test_attention_to_windows_is_attention_under_masks(kind, rows):
       found_blocks = block_layers.causal(tf.shape(unknown[0])[1], unknown[0], ends)
     else:
       in_memory = windows.memory_windows(segments, slots, seen[:, 1])
-      found_blocks = block_layers.within_segments(*unknown, ends[:, 1], tf.constant(in_memory))
+      found_blocks = block_layers.within_segments(*unknown, seen[:, 1], in_memory)
     assert len(found_blocks.biases) == windows.NUM_BLOCKS
     (found, found_gradient), (wanted, wanted_gradient) = (
         attend_blocks_vjp(tf.constant(q), KeyValues(tf.constant(k), tf.constant(v)), blocks)

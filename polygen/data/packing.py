@@ -45,7 +45,7 @@ PACKED_SPEC = {
 }
 
 
-def plan_rows(lengths):
+def plan_rows(lengths, slots=None):
   """Spreads sequences over rows so that the batch is cheap to compute.
 
   For some numbers of rows the longest sequences are placed first, each into the emptiest row; the
@@ -53,6 +53,7 @@ def plan_rows(lengths):
 
   Args:
     lengths: ints, one per sequence.
+    slots: ints, places of each in the encoder, or None.
 
   Returns:
     list of rows, each a list of sequence numbers.
@@ -65,18 +66,27 @@ def plan_rows(lengths):
       tokens_there, emptiest = filled[0]
       rows[emptiest].append(number)
       heapq.heapreplace(filled, (tokens_there + lengths[number], emptiest))
-    plan_cost = cost(rows, lengths)
+    plan_cost = cost(rows, lengths, slots)
     if best is None or plan_cost < best_cost:
       best, best_cost = rows, plan_cost
   return best
 
 
-def cost(rows, lengths):
-  """What a layer costs, in pairs of a query and a key: rows * (length * DENSE_COST + pairs)."""
+def cost(rows, lengths, slots=None):
+  """What a layer of a decoder costs, and one of an encoder, in pairs of a query and a key.
+
+  Args: see plan_rows; rows: its result.
+
+  Returns:
+    rows * (length * DENSE_COST + pairs), of tokens and of slots, which all see each other.
+  """
   segments = _segments(rows, lengths)
   num_rows, length = segments.shape
-  return num_rows * (length * DENSE_COST
-                     + windows.num_pairs(windows.causal_windows(segments)))
+  pairs = windows.num_pairs(windows.causal_windows(segments))
+  if slots is None:
+    return num_rows * (length * DENSE_COST + pairs)
+  most = max(sum(slots[number] for number in row) for row in rows)
+  return num_rows * (length * DENSE_COST + pairs + most * (DENSE_COST + most))
 
 
 def _row_counts(lengths):
@@ -102,7 +112,8 @@ def pack_vertex_examples(examples, labels):
 
   Returns:
     dict of arrays [rows, length]: vertices_flat, packed_segments, packed_positions, class_label
-    int32, vertices_flat_mask float32; and packed_windows.
+    int32, vertices_flat_mask float32; and packed_windows int32
+    [NUM_BLOCKS, 2].
   """
   lengths = [len(example['vertices_flat']) for example in examples]
   packed = _pack(plan_rows(lengths), lengths, {
@@ -124,11 +135,11 @@ def pack_face_examples(examples, labels):
     dict of arrays [rows, length]: faces, packed_segments, packed_positions, class_label int32,
     faces_mask float32; and [rows, slots]: vertices float32 [rows, slots, 3], vertices_mask float32,
     packed_vertices_segments, packed_vertices_special int32; and packed_windows,
-    packed_vertices_windows.
+    packed_vertices_windows int32 [NUM_BLOCKS, 2].
   """
   lengths = [len(example['faces']) for example in examples]
   slots = [len(example['vertices']) + tokens.NUM_SPECIAL_FACE_TOKENS for example in examples]
-  rows = plan_rows(lengths)
+  rows = plan_rows(lengths, slots)
   special = np.arange(1, tokens.NUM_SPECIAL_FACE_TOKENS + 1)
   vertices = _pack(rows, slots, {
       'vertices': [_behind_special(example['vertices']) for example in examples],

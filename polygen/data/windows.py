@@ -2,7 +2,7 @@
 
 The sequences of a row see nothing of each other. So a block of queries sees a window of keys: in
 self-attention from the start of its first sequence to its own end, in cross-attention the keys of
-its sequences. The less rows there are, the less is computed that masks hide:
+its sequences. The fewer rows there are, the less is computed that masks hide:
 
     keys       a a a a a b b b c        four blocks of one row
     block 0    x x x
@@ -14,7 +14,7 @@ Axes: B rows, T queries, S keys. Segments are as in packing.py, 0 at the end of 
 """
 import numpy as np
 
-# A block more saves little and makes the graph longer.
+# One more saves little and makes the graph longer.
 NUM_BLOCKS = 4
 
 
@@ -85,8 +85,8 @@ def _best_cut(first_keys, begin, end):
 
 
 def _begins(ends):
-  """The first query of each block; an empty one at the end has the last."""
-  return np.minimum(np.append(0, ends[:-1]), ends[-1] - 1)
+  """The first query of each block; an empty one has that of the next."""
+  return np.append(0, ends[:-1])
 
 
 def _sight(queries, keys):

@@ -18,8 +18,8 @@ class KeyValues(NamedTuple):
   values: tf.Tensor
 
 
-def attend_vjp(q, key_values, bias):
-  """Softmax attention: heads = P V, P = softmax(q K' + bias).
+def _attend_block(q, key_values, bias):
+  """Softmax attention of one block: heads = P V, P = softmax(q K' + bias).
 
   dV = P' dheads; of the scores dS = P * (dheads V' - mean); dq = dS K, dK = dS' q.
 
@@ -30,7 +30,8 @@ def attend_vjp(q, key_values, bias):
       It has no gradient.
 
   Returns:
-    heads [B, H, T, d]; vjp(dheads, mean_share(dheads, heads)) gives those of q and key_values.
+    heads [B, H, T, d]; a function (dheads, mean) -> the gradients of q and of key_values, where
+    mean is `_mean_share(dheads, heads)`.
   """
   keys, values = key_values
   scores = matmul(q, keys, transpose_b=True)
@@ -40,17 +41,17 @@ def attend_vjp(q, key_values, bias):
     shares = tf.nn.softmax(scores)
   heads = matmul(shares, values)
 
-  def vjp(dheads, mean):
+  def gradients(dheads, mean):
     dshares = matmul(dheads, values, transpose_b=True)
     with keep_float32():
       dscores = (dshares - mean) * shares
     return matmul(dscores, keys), KeyValues(
         matmul(dscores, q, transpose_a=True), matmul(shares, dheads, transpose_a=True))
 
-  return heads, vjp
+  return heads, gradients
 
 
-def mean_share(dheads, heads):
+def _mean_share(dheads, heads):
   """sum(dheads * heads) over d, which is that of dP * P over the keys (Dao et al., 2022)."""
   with keep_float32():
     return tf.reduce_sum(dheads * heads, axis=-1, keepdims=True)
@@ -59,20 +60,21 @@ def mean_share(dheads, heads):
 def attend_blocks_vjp(q, key_values, blocks):
   """Softmax attention of Blocks of queries: heads [B, H, T, d]; vjp from their gradient."""
   parts = zip(blocks.split(q), *map(blocks.seen, key_values), blocks.biases)
-  heads, vjps = zip(*[attend_vjp(q, KeyValues(*seen), bias) for q, *seen, bias in parts])
+  heads, gradients = zip(*[
+      _attend_block(block, KeyValues(*seen), bias) for block, *seen, bias in parts])
   heads = blocks.join(heads)
 
   def vjp(dheads):
-    parts = zip(vjps, blocks.split(dheads), blocks.split(mean_share(dheads, heads)))
-    dq, dkey_values = zip(*[vjp(*gradients) for vjp, *gradients in parts])
+    parts = zip(gradients, blocks.split(dheads), blocks.split(_mean_share(dheads, heads)))
+    dq, dkey_values = zip(*[gradient(*part) for gradient, *part in parts])
     return blocks.join(dq), KeyValues(*map(blocks.unseen, zip(*dkey_values)))
 
   return heads, vjp
 
 
 def attend(q, key_values, bias):
-  """The value of `attend_vjp`."""
-  return attend_vjp(q, key_values, bias)[0]
+  """Softmax attention to all keys: [B, H, T, d]."""
+  return _attend_block(q, key_values, bias)[0]
 
 
 def self_attention_kernels(config):

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from .masks import bias_from_mask
+from .shapes import shape_of
 
 # At most so many blocks, of at least so many positions where the length is known. Four save three
 # eighths of the scores; more would save little and make the graph longer.
@@ -99,7 +100,7 @@ def within_segments(query_segments, key_segments, ends, windows):
     windows: int32 [n, 2], the first key and the end of the keys of each block.
   """
   return _blocks([(tf.equal, query_segments, key_segments)], ends, windows,
-                 tf.shape(key_segments)[1])
+                 shape_of(key_segments)[1])
 
 
 def _prefixes(length):
@@ -108,8 +109,9 @@ def _prefixes(length):
   if isinstance(length, int):
     count = max(1, min(count, length // LEAST_BLOCK))
   ends = length * np.arange(1, count + 1, dtype=np.int32) // count
-  columns = [0 * ends, ends]
-  return np.stack(columns, axis=1) if isinstance(ends, np.ndarray) else tf.stack(columns, axis=1)
+  if isinstance(ends, np.ndarray):
+    return np.stack([0 * ends, ends], axis=1)
+  return tf.stack([tf.zeros_like(ends), ends], axis=1)
 
 
 def _blocks(relations, ends, windows, num_keys):
@@ -118,8 +120,10 @@ def _blocks(relations, ends, windows, num_keys):
   Args:
     relations: (function of two tensors, of queries [B, T], of keys [B, S]).
     ends, windows: see above; arrays, or tensors with n known.
-    num_keys: S.
+    num_keys: S, int or int32 scalar.
   """
+  if not isinstance(num_keys, int):
+    ends, windows = tf.convert_to_tensor(ends), tf.convert_to_tensor(windows)
   count = int(windows.shape[0])
   pairs = [(queries[:, None, :, None], keys[:, None, :, None]) for _, queries, keys in relations]
   if count == 1:
@@ -142,18 +146,22 @@ def _behind_zero(values):
 
 
 def _windows(ranges, num_keys):
-  """Windows of ranges int32 [n, 2], first key and end, an array or a tensor."""
-  matrix = np.zeros([2, 4, 4], np.int32)
-  matrix[:, 2] = [[1, -1, 1, 0], [0, 1, 0, -1]]  # begin, size, padding before and behind
-  fixed = np.zeros([4, 4], np.int32)
-  fixed[[0, 1, 3], 1] = -1  # all of the other axes
-  if isinstance(ranges, np.ndarray):
-    fixed[2, 3] = num_keys
-    rows = np.tensordot(ranges, matrix, 1).astype(np.int32) + fixed
-    return [Window(*map(tf.constant, (row[:, 0], row[:, 1], row[:, 2:]))) for row in rows]
-  behind = np.zeros([4, 4], np.int32)
-  behind[2, 3] = 1
-  rows = tf.reshape(tf.matmul(ranges, matrix.reshape([2, 16])), [-1, 4, 4])
-  begins, sizes, paddings = tf.split(rows + (fixed + behind * num_keys), [1, 1, 2], axis=2)
+  """The Window of each of some ranges.
+
+  Args:
+    ranges: int32 [n, 2], first key and end; an array, then num_keys is an int, or a tensor.
+  """
+  # [of first and end; axis of keys [B, H, S, d]; begin, size, padding before, padding behind]
+  factors = np.zeros([2, 4, 4], np.int32)
+  factors[:, 2] = [[1, -1, 1, 0], [0, 1, 0, -1]]
+  fixed, of_num_keys = np.zeros([2, 4, 4], np.int32)
+  fixed[[0, 1, 3], 1] = -1  # all that is there
+  of_num_keys[2, 3] = 1
+  total = np.sum if isinstance(ranges, np.ndarray) else tf.reduce_sum
+  rows = total(ranges[:, :, None, None] * factors, axis=1) + (fixed + of_num_keys * num_keys)
+  if isinstance(rows, np.ndarray):
+    return [Window(*[tf.constant(part, tf.int32) for part in (row[:, 0], row[:, 1], row[:, 2:])])
+            for row in rows]
+  begins, sizes, paddings = tf.split(rows, [1, 1, 2], axis=2)
   return [Window(*window) for window in zip(
       tf.unstack(tf.squeeze(begins, 2)), tf.unstack(tf.squeeze(sizes, 2)), tf.unstack(paddings))]

@@ -22,8 +22,11 @@ class Dropout:
   """
 
   def __init__(self, rate, seed=None, stack=0, acts=True):
-    self._is_identity = not rate or acts is False
-    self._rate = rate if isinstance(acts, bool) else tf.where_v2(acts, rate, 0.)
+    is_switched = tf.is_tensor(acts)
+    self._is_identity = not rate or not (is_switched or acts)
+    self._rate = rate
+    if is_switched and not self._is_identity:
+      self._rate = tf.where_v2(acts, rate, 0.)
     if not self._is_identity and seed is None:
       seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
     self._seed = seed

@@ -21,7 +21,8 @@ class Heads:
   def split(self, rows, count):
     """Rows [B T, n D] -> n tensors [B, H, T, d].
 
-    Split before they are transposed: of more axes TensorFlow 1.15 makes three times the time.
+    Split before they are transposed: a transpose of more axes takes TensorFlow 1.15 three times as
+    long.
     """
     rows = tf.reshape(rows, self._shapes[count])
     return [tf.transpose(part, self._swap) for part in tf.split(rows, count, self._axis)]

@@ -91,7 +91,7 @@ def sequence_layout(batch, tokens, most, name, limit_name):
 
   Args:
     batch: dict; packed (data/packing.py) with packed_positions and packed_segments int32 [B, T]
-      and packed_windows int32 [n, 2], else one sequence per row.
+      and packed_windows int32 [n, 2] of n blocks (data/windows.py), else one sequence per row.
     tokens: int32 [B, T].
     most: tokens that a sequence may have.
     name, limit_name: of the tokens and of the argument that sets the limit, for the error.

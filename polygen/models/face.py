@@ -107,7 +107,7 @@ class FaceModel(Model):
         ignored. A packed batch (data/packing.py) also has packed_segments, packed_positions and
         class_label int32 [B, T] of each token, packed_vertices_segments and
         packed_vertices_special int32 [B, V], packed_windows and packed_vertices_windows
-        int32 [n, 2].
+        int32 [n, 2] of n blocks (data/windows.py).
       is_training: whether dropout acts, bool or bool scalar tensor.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation

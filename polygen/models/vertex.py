@@ -66,7 +66,7 @@ class VertexModel(Model):
       batch: dict with vertices_flat int32 [B, 3V + 1] and, if class_conditional, class_label
         int32 [B]. Other keys are ignored. A packed batch (data/packing.py) also has
         packed_segments, packed_positions and class_label int32 [B, T] of each token, and
-        packed_windows int32 [n, 2].
+        packed_windows int32 [n, 2] of n blocks (data/windows.py).
       is_training: whether dropout acts, bool or bool scalar tensor.
       dropout_seed: int32 [2], makes dropout a function of it; None draws afresh.
       mask_invalid: give tokens that cannot continue a mesh the probability 0, for evaluation

@@ -54,7 +54,7 @@ def picks_of_micro_batches(config, mesh_set):
 
 def evaluation_batches(run, mesh_set, static_shapes):
   """The function -> batches of evaluation.Evaluator: every mesh once, each batch in no more memory
-  than a micro-batch of training, and like one where shapes are static."""
+  than a micro-batch of training, and of its very shape where shapes are static."""
   config, bits = run.config.training, run.config.vertex_model.quantization_bits
   if static_shapes:
     shape = limits(run.config)
