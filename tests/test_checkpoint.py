@@ -228,7 +228,6 @@ def test_unused_path(tmp_path):
 
 def test_checkpoints_are_those_of_a_saver_and_the_graph_does_not_grow(tmp_path):
   folder = checkpoint.RunFolder(str(tmp_path))
-  os.makedirs(os.path.dirname(folder.checkpoint_prefix()))
   with tf.Graph().as_default() as graph, tf.Session() as session:
     vertex_model().build()
     tf.train.get_or_create_global_step()
