@@ -21,7 +21,7 @@ import os
 import sys
 import time
 
-from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, share_arenas
+from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, set_up_heap
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -69,10 +69,10 @@ def run_command(prog, main):
   This process is the command's own, so TensorFlow is told here (and in no library call) to use
   oneDNN, which halves the time of a step on CPUs for which it is off by default, not to load Keras,
   which takes a second, and to keep deprecation warnings to itself. Garbage is looked for less often
-  and memory shared between threads, here alone too: both belong to the process.
+  and freed memory kept, here alone too: both belong to the process.
   """
   gc.set_threshold(*GARBAGE_THRESHOLDS)
-  share_arenas()
+  set_up_heap()
   if _onednn_is_mature():
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')  # only ever loaded when it is used

@@ -173,3 +173,29 @@ print(before - resident())
 @pytest.mark.skipif(not LINUX_WITH_GLIBC, reason='glibc on Linux is missing')
 def test_freed_memory_goes_back_to_the_system():
   assert int(run_python('-c', FREED_MEMORY)) > 60
+
+
+FAULTS = '''
+import resource
+import numpy as np
+from polygen import hw
+
+def step():
+  arrays = [np.ones(2 ** 17) for _ in range(64)]   # 64 MB
+
+def faults():
+  return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+{}
+step()
+before = faults()
+for _ in range(10):
+  step()
+print(faults() - before)
+'''
+
+
+@pytest.mark.skipif(not LINUX_WITH_GLIBC, reason='glibc on Linux is missing')
+def test_steps_find_the_memory_of_the_last_one():
+  assert int(run_python('-c', FAULTS.format(''))) > 1000
+  assert int(run_python('-c', FAULTS.format('hw.set_up_heap()'))) < 100

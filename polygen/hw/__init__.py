@@ -8,7 +8,7 @@ Importing this package does not load TensorFlow, nor the adapter of an NPU.
 from .devices import CPU, DEVICE_CHOICES, Device, choose_device, num_cores
 from .graph import new_graph
 from .graph_lint import lint
-from .heap import release_memory, share_arenas
+from .heap import release_memory, set_up_heap
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
 from .machine import Machine, choose_machine
@@ -22,4 +22,4 @@ __all__ = ['CPU', 'DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
            'lint', 'load_adapter', 'new_graph', 'npu_session_config', 'num_cores',
            'parse_npu_options', 'parse_precision', 'release_memory', 'session_config',
-           'share_arenas']
+           'set_up_heap']
