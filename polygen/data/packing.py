@@ -172,13 +172,13 @@ def pack_face_examples(examples, labels):
 
 def empty_batch(parts):
   """A packed batch without examples: {part: dict}, one row of one place of padding."""
-  batch = {part: {key: np.zeros([1 if size is None else size for size in shape], dtype)
-                  for key, (dtype, shape) in PACKED_SPEC[part].items()} for part in parts}
-  for part in batch.values():
-    for key in part:
-      if key.endswith('windows'):
-        part[key][:] = windows.causal_windows(np.zeros([1, 1], np.int32))
-  return batch
+  padding = windows.causal_windows(np.zeros([1, 1], np.int32))
+  return {part: {key: padding if spec is _WINDOWS else _zeros(*spec)
+                 for key, spec in PACKED_SPEC[part].items()} for part in parts}
+
+
+def _zeros(dtype, shape):
+  return np.zeros([1 if size is None else size for size in shape], dtype)
 
 
 def _behind_special(values):
