@@ -66,14 +66,16 @@ def plan_rows(lengths, slots=None):
 # A few meshes come together again and again, in any order: 4 meshes have 24.
 @functools.lru_cache(maxsize=64)
 def _best_plan(lengths, slots):
-  plans = [_spread(lengths, num_rows) for num_rows in _row_counts(lengths)]
+  """`plan_rows` of tuples; the rows belong to the cache."""
+  longest_first = sorted(range(len(lengths)), key=lambda number: -lengths[number])
+  plans = [_spread(lengths, longest_first, num_rows) for num_rows in _row_counts(lengths)]
   return min(plans, key=lambda rows: cost(rows, lengths, slots))
 
 
-def _spread(lengths, num_rows):
-  """The longest sequences first, each into the emptiest row."""
+def _spread(lengths, longest_first, num_rows):
+  """`num_rows` rows of sequence numbers, each sequence put into the emptiest one."""
   rows, filled = [[] for _ in range(num_rows)], [(0, row) for row in range(num_rows)]
-  for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+  for number in longest_first:
     tokens_there, emptiest = filled[0]
     rows[emptiest].append(number)
     heapq.heapreplace(filled, (tokens_there + lengths[number], emptiest))
