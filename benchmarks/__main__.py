@@ -79,4 +79,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-  cli.run_command('python -m benchmarks', main, __spec__)
+  cli.run_command('python -m benchmarks', main)

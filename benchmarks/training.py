@@ -8,8 +8,6 @@ import sys
 import tempfile
 import time
 
-from polygen.hw import huge_pages
-
 from . import unit
 
 STEPS = 300
@@ -82,12 +80,6 @@ def published_losses():
   return unit.Measurement(reached[0], unit_seconds, {'step': reached[1]})
 
 
-def _as_from_a_shell():
-  """The environment without the huge pages that this command took: the other one asks itself."""
-  return {name: value for name, value in os.environ.items()
-          if name != huge_pages.TUNABLES or huge_pages.HUGE_PAGES + '=1' not in value}
-
-
 class _Run:
   """`polygen.train` in a new process and folder, with the time of every line it prints."""
 
@@ -100,7 +92,7 @@ class _Run:
     self._process = subprocess.Popen(
         [sys.executable, '-m', 'polygen.train', '--output_path',
          os.path.join(self._folder.name, 'run')] + list(self._flags),
-        stdout=subprocess.PIPE, universal_newlines=True, env=_as_from_a_shell())
+        stdout=subprocess.PIPE, universal_newlines=True)
     return self
 
   def lines(self):

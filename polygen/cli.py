@@ -9,7 +9,7 @@ A command `polygen/NAME.py` is built like this:
       train(config)
 
     if __name__ == '__main__':
-      run_command('polygen.NAME', main, __spec__)
+      run_command('polygen.NAME', main)
 
 Importing this module does not load TensorFlow, so `--help` answers at once.
 """
@@ -21,7 +21,7 @@ import os
 import sys
 import time
 
-from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, restart_with_huge_pages, set_up_heap
+from .hw import DEFAULT_PRECISION, DEVICE_CHOICES, set_up_heap
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -63,21 +63,14 @@ def one_line(error):
   return ' '.join(line for line in lines if line) or type(error).__name__
 
 
-def run_command(prog, main, spec=None):
+def run_command(prog, main):
   """Runs `main()` as a program: exit code 2 and one line for a `CommandError`, 130 for Ctrl-C.
 
   This process is the command's own, so TensorFlow is told here (and in no library call) to use
   oneDNN, which halves the time of a step on CPUs for which it is off by default, not to load Keras,
   which takes a second, and to keep deprecation warnings to itself. Garbage is looked for less often
   and freed memory kept, here alone too: both belong to the process.
-
-  Args:
-    prog: what the line of an error starts with.
-    main: function without arguments.
-    spec: `__spec__` of a program that computes with models: it is started again with huge pages
-      for its memory where that makes it faster; see `hw.restart_with_huge_pages`.
   """
-  restart_with_huge_pages(spec)
   gc.set_threshold(*GARBAGE_THRESHOLDS)
   set_up_heap()
   if _onednn_is_mature():

@@ -243,4 +243,4 @@ def fresh_seed():
 
 
 if __name__ == '__main__':
-  cli.run_command('polygen.sample', main, __spec__)
+  cli.run_command('polygen.sample', main)

@@ -290,4 +290,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-  cli.run_command('polygen.train', main, __spec__)
+  cli.run_command('polygen.train', main)

@@ -9,7 +9,6 @@ from .devices import CPU, DEVICE_CHOICES, Device, choose_device, num_cores
 from .graph import new_graph
 from .graph_lint import lint
 from .heap import release_memory, set_up_heap
-from .huge_pages import restart_with_huge_pages
 from .loss_scale import (ExponentialUpdateLossScaleManager, FixedLossScaleManager,
                          LossScaleOptimizer)
 from .machine import Machine, choose_machine
@@ -22,5 +21,5 @@ __all__ = ['CPU', 'DEFAULT_PRECISION', 'DEVICE_CHOICES', 'Device',
            'ExponentialUpdateLossScaleManager', 'FixedLossScaleManager', 'LossScaleOptimizer',
            'Machine', 'NPU_OPTIONS', 'NpuAdapter', 'Precision', 'choose_device', 'choose_machine',
            'lint', 'load_adapter', 'new_graph', 'npu_session_config', 'num_cores',
-           'parse_npu_options', 'parse_precision', 'release_memory', 'restart_with_huge_pages',
-           'session_config', 'set_up_heap']
+           'parse_npu_options', 'parse_precision', 'release_memory', 'session_config',
+           'set_up_heap']
