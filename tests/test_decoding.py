@@ -18,7 +18,9 @@ import randomise
 import sessions
 from model_cases import NUM_CLASSES, SHALLOW
 from polygen import sampling
-from polygen.layers import compilation, decoding, layouts, transformer
+from polygen.layers import caches, compilation, decoding, layouts, transformer
+from polygen.layers.attention import LANES, KeyValues, attend
+from polygen.layers.masks import bias_from_mask
 from polygen.models import face, vertex
 from polygen.tokens import STOP, vertex_sequence_length
 
@@ -54,6 +56,7 @@ class Modes:
       self.sample(compile_loop=False)
       patch.setattr(transformer, 'COLUMNS_HIDDEN_SIZE', 0)
       patch.setattr(decoding, 'STATE_STEPS', STATE_STEPS)
+      patch.setattr(caches, 'LANES', 1)  # else so short a state would not grow
       self.sample(compile_loop=False)
       self.sample(compile_loop=True)
       self.drawn = dict(zip(('plain', 'grown', 'compiled'), decoded))
@@ -196,7 +199,8 @@ def test_the_twin_draws_the_same_tokens(modes):
 
 
 @pytest.mark.parametrize('steps, lengths', [
-    (1, [1]), (384, [384]), (385, [193, 385]), (1000, [334, 667, 1000])])
+    (1, [1]), (192, [192]), (193, [97, 193]), (1000, [167, 334, 500, 667, 834, 1000]),
+    (2401, [301, 601, 901, 1201, 1501, 1801, 2101, 2401])])
 def test_room_grows_in_equal_parts(steps, lengths):
   assert decoding.room(steps) == lengths
 
@@ -218,6 +222,24 @@ def test_writing_at_an_index(axis, compile_it):
       expected = np.array(x)
       expected[(slice(None),) * axis + (place,)] = -1
       np.testing.assert_array_equal(session.run(written, {index: place}), expected)
+
+
+@pytest.mark.parametrize('size', [1, LANES - 1, LANES, 3 * LANES + 1])
+@pytest.mark.parametrize('biased', [False, True])
+def test_compiled_attention_is_attention(size, biased):
+  noise = model_cases.philox(size, biased)
+  q = noise.standard_normal([2, 3, 1, 4]).astype(np.float32)
+  keys, values = noise.standard_normal([2, 2, 3, size, 4]).astype(np.float32)
+  mask = np.arange(size) % 3 == 0
+  with tf.Graph().as_default(), sessions.session() as session:
+    bias = bias_from_mask(mask)[None, None, None] if biased else None
+
+    def attended():
+      return attend(tf.constant(q), KeyValues(tf.constant(keys), tf.constant(values)), bias)
+
+    plain, compiled = session.run([attended(), compilation.compiled(attended)])
+  assert np.abs(plain).max() > 0.1
+  np.testing.assert_allclose(compiled, plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('compile_loops', [False, True])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import naive_sampling
-from polygen.layers.filters import draw, filter_logits, highest
+import sessions
+from polygen.layers.compilation import compiled
+from polygen.layers.filters import CUMULATIVE_BLOCK, draw, filter_logits, highest
 from polygen.layers.masks import MASKED
 
 NUM_TOKENS = 6
@@ -49,7 +51,7 @@ class Filters:
           (top_k, top_p): filter_logits(self.logits, self.temperature, top_k, top_p)
           for top_k, top_p in settings_}
       self.filtered_any_size = filter_logits(self.any_size, self.temperature, 4, 0.9)
-      self.drawn = draw(self.logits, self.uniform)
+      self.drawn = draw(filter_logits(self.logits), self.uniform)
       self.drawn_filtered = {
           key: draw(logits, self.uniform) for key, logits in self.filtered.items()}
       self.highest = [highest(self.logits, count) for count in range(1, NUM_TOKENS + 1)]
@@ -174,3 +176,26 @@ def test_frequencies_follow_probabilities(filters, logits):
   weights = np.exp(np.float64(logits[0]) - logits.max())
   frequencies = np.bincount(tokens, minlength=NUM_TOKENS) / count
   np.testing.assert_allclose(frequencies, weights / weights.sum(), atol=2 / count)
+
+
+@pytest.mark.parametrize('num_tokens', [1, CUMULATIVE_BLOCK, 5 * CUMULATIVE_BLOCK + 1])
+def test_compiled_drawing_is_drawing(num_tokens):
+  rows = 200
+  noise = np.random.Generator(np.random.Philox(num_tokens))
+  # Multiples of 1/4 have ties; one token in three is forbidden, the first never.
+  logits = (noise.integers(-12, 12, [rows, num_tokens]) / 4).astype(np.float32)
+  logits[:, 2::3] += np.float32(MASKED)
+  uniform = noise.random(rows, np.float32)
+  with tf.Graph().as_default(), sessions.session() as session:
+    def drawn():
+      kept = filter_logits(tf.constant(logits), top_p=0.9)
+      return kept > MASKED / 2, draw(kept, tf.constant(uniform))
+
+    (kept, tokens), (compiled_kept, compiled_tokens) = session.run([drawn(), compiled(drawn)])
+  # A choice that hangs on rounding may differ, and which tokens it hangs on.
+  decided = np.array([min(naive_sampling.kept_tokens(row, top_p=0.9)[2],
+                          naive_sampling.choose(row, u, top_p=0.9).margin)
+                      for row, u in zip(logits, uniform)]) > 1e-5
+  assert decided.mean() > 0.95 and (num_tokens == 1 or len(np.unique(tokens)) > 5)
+  np.testing.assert_array_equal(compiled_kept[decided], kept[decided])
+  np.testing.assert_array_equal(compiled_tokens[decided], tokens[decided])

@@ -7,9 +7,12 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from . import variables
+from .compilation import TENSORFLOW_1, is_compiling
 from .dense import dense_weights
 from .float32 import keep_float32
+from .masks import MASKED
 from .matmul import matmul
+from .shapes import shape_of
 
 
 class KeyValues(NamedTuple):
@@ -73,8 +76,42 @@ def attend_blocks_vjp(q, key_values, blocks):
 
 
 def attend(q, key_values, bias):
-  """Softmax attention to all keys: [B, H, T, d]."""
+  """Softmax attention of one query to all keys, e.g. of a step of decoding.
+
+  Args:
+    q: [B, H, 1, d], already scaled.
+    key_values: KeyValues of S positions.
+    bias: as in `_attend_block`.
+
+  Returns:
+    heads [B, H, 1, d].
+  """
+  if is_compiling():
+    return _attend_in_lanes(q, key_values, bias)
   return _attend_block(q, key_values, bias)[0]
+
+
+# Keys side by side in a sum over keys, [S] -> [S / LANES, LANES]: XLA adds up a last axis that is
+# long number by number. Of 8 to 64 the fastest; TensorFlow 1.15 loses by fewer than 32.
+LANES = 32 if TENSORFLOW_1 else 8
+
+
+def _attend_in_lanes(q, key_values, bias):
+  """`attend` as XLA computes it fast; fastest if S is a multiple of LANES."""
+  keys, values = key_values
+  batch, num_heads, size = shape_of(keys)[:3]
+  scores = matmul(q, keys, transpose_b=True)
+  with keep_float32():
+    if bias is not None:
+      scores += bias
+    scores = tf.pad(scores, [[0, 0], [0, 0], [0, 0], [0, -size % LANES]], constant_values=MASKED)
+    scores = tf.reshape(scores, [batch, num_heads, -1, LANES])
+    shares = tf.exp(scores - tf.reduce_max(scores, axis=[2, 3], keepdims=True))
+    total = tf.reduce_sum(shares, axis=[2, 3], keepdims=True)
+    shares = tf.reshape(shares, [batch, num_heads, 1, -1])[..., :size]
+  heads = matmul(shares, values)
+  with keep_float32():
+    return heads / total
 
 
 def self_attention_kernels(config):

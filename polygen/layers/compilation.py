@@ -1,4 +1,4 @@
-"""Compilation by XLA, and the one operation that is written differently for it.
+"""Compilation by XLA, and what is written differently for it.
 
     tokens, stopped = compiled(lambda: decode(...))
 
@@ -11,6 +11,10 @@ import threading
 import tensorflow.compat.v1 as tf
 
 from .shapes import shape_of
+
+
+# Whether this is TensorFlow 1, whose compiler is another one, with other strengths.
+TENSORFLOW_1 = tf.version.VERSION.startswith('1.')
 
 
 class _Scope(threading.local):
@@ -31,6 +35,11 @@ def compiled(function):
 
   tensors = _compile(flat)
   return tf.nest.pack_sequence_as(structure[0], tensors)
+
+
+def is_compiling():
+  """Whether what is built now will be compiled, where other ways of writing it are fast."""
+  return _scope.compiling
 
 
 def write_at(x, update, index, axis):
@@ -61,7 +70,7 @@ def _compiling():
 
 def _compile(flat):
   """The list of tensors that `flat()` returns, through the compiler of this TensorFlow."""
-  if tf.version.VERSION.startswith('1.'):
+  if TENSORFLOW_1:
     # TensorFlow 1.15 has no other way into the compiler that works in a graph.
     from tensorflow.python.compiler.xla import xla
     return xla.compile(flat)

@@ -58,9 +58,11 @@ class State(NamedTuple):
   lengthened: Callable
 
 
-# A state has room for at most this many tokens at first, and for as many more whenever it is full:
-# work follows what was drawn, every length is static, and few loops are built and compiled.
-STATE_STEPS = 384
+# A state has room for at most about this many tokens at first, and for as many more whenever it is
+# full: work follows what was drawn, and every length is static. n parts read (n + 1) / n of what is
+# filled, each is a loop of its own to build and compile: never more of them than these.
+STATE_STEPS = 192
+STATE_PARTS = 8
 
 
 def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop(),
@@ -134,5 +136,5 @@ def _given(token, prefix, index):
 
 def room(steps):
   """The lengths of the state during `steps` steps, e.g. 1000 -> [334, 667, 1000]."""
-  parts = -(-steps // STATE_STEPS)
+  parts = min(-(-steps // STATE_STEPS), STATE_PARTS)
   return [-(-steps * (part + 1) // parts) for part in range(parts)]

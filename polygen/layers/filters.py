@@ -1,8 +1,10 @@
 """Which tokens may be drawn, and drawing one: temperature, top-k, top-p, inverse CDF; per row."""
 import tensorflow.compat.v1 as tf
 
+from .compilation import is_compiling
 from .float32 import keep_float32
 from .masks import MASKED
+from .shapes import shape_of
 
 
 def filter_logits(logits, temperature=1., top_k=0, top_p=1.):
@@ -36,10 +38,14 @@ def highest(logits, count):
   return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=-1) <= places))
 
 
-# Each of SEARCH_ROUNDS rounds divides the range in which the threshold of the nucleus lies by
-# SEARCH_BASE, a power of 2, so that every threshold is exact.
-SEARCH_BASE = 32
-SEARCH_ROUNDS = 4
+# The threshold of the nucleus is a multiple of 1 / SEARCH_STEPS.
+SEARCH_STEPS = 2 ** 20
+# A round of the search divides the range in which the threshold lies by this power of 2, so that
+# every threshold is exact. A compiled round costs its arithmetic, least if halved; else a round
+# costs its operations, of which larger divisors need fewer.
+COMPILED_SEARCH_BASE, SEARCH_BASE = 2, 32
+# Cumulative sums are compiled in blocks of this many: TensorFlow 1.15 adds up every prefix anew.
+CUMULATIVE_BLOCK = 16
 
 
 def nucleus(logits, top_p):
@@ -57,13 +63,14 @@ def nucleus(logits, top_p):
   Returns:
     bool [B, N].
   """
+  base = COMPILED_SEARCH_BASE if is_compiling() else SEARCH_BASE
   with keep_float32():
     weights = tf.exp(logits)[:, None]  # [B, 1, N]
     enough = top_p * tf.reduce_sum(weights, axis=2, keepdims=True)
     threshold, width = tf.zeros_like(enough), 1.
-    for _ in range(SEARCH_ROUNDS):
-      width /= SEARCH_BASE
-      candidates = threshold + width * tf.range(1., SEARCH_BASE)[:, None]  # [B, C, 1]
+    while width > 1 / SEARCH_STEPS:
+      width /= base
+      candidates = threshold + width * tf.range(1., base)[:, None]  # [B, C, 1]
       above = tf.cast(weights >= candidates, tf.float32)
       mass = tf.reduce_sum(above * weights, axis=2, keepdims=True)
       steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
@@ -75,18 +82,28 @@ def draw(logits, uniform):
   """The token at which the cumulative probability first exceeds `uniform`.
 
   Args:
-    logits: float32 [B, N].
+    logits: float32 [B, N], the best of each row 0, as `filter_logits` gives them.
     uniform: float32 [B] in [0, 1).
 
   Returns:
     int32 [B]; never a token of probability 0.
   """
   with keep_float32():
-    probabilities = tf.nn.softmax(logits)
-    cumulative = tf.cumsum(probabilities, axis=-1)
-  possible = probabilities > 0
+    weights = tf.exp(logits)
+    cumulative = _cumulative_in_blocks(weights) if is_compiling() else tf.cumsum(weights, axis=1)
+  possible = weights > 0
   total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
   reached = possible & (cumulative > (uniform * total)[:, None])
   # Not argmax: of equal values it may find any once compiled.
   size = logits.shape.as_list()[-1] or tf.shape(logits)[-1]
   return tf.reduce_min(tf.where_v2(reached, tf.range(size)[None], size - 1), axis=-1)
+
+
+def _cumulative_in_blocks(x):
+  """tf.cumsum(x, axis=1) of x [B, N], N static."""
+  batch, size = shape_of(x)
+  blocks = -(-size // CUMULATIVE_BLOCK)
+  x = tf.pad(x, [[0, 0], [0, blocks * CUMULATIVE_BLOCK - size]])
+  within = tf.cumsum(tf.reshape(x, [batch, blocks, CUMULATIVE_BLOCK]), axis=2)
+  before = tf.cumsum(within[:, :, -1], axis=1, exclusive=True)
+  return tf.reshape(within + before[:, :, None], [batch, -1])[:, :size]

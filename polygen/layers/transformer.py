@@ -20,6 +20,7 @@ from .attention import (KeyValues, attend, join_separate_vjp, join_wqkv_vjp,
                         self_attention_kernels, separate_kernels)
 from .blocks import whole
 from .branches import (BranchWeights, attention_vjp, folded_vjp, mlp_vjp, residual, single_vjp)
+from .compilation import TENSORFLOW_1
 from .decoding import State
 from .dense import DenseWeights, dense_vjp, dense_weights
 from .dropout import Dropout
@@ -34,7 +35,7 @@ from .vjp import differentiable
 # From this size on a compiled step of decoding works on columns. Measured on a CPU, 2 to 16 rows:
 # TensorFlow 2.21 takes 0.7 of the time of rows at 256, 0.55 at 512, 1.6 at 128; TensorFlow 1.15
 # takes 1.5 at 256. Not compiled, rows are as fast.
-COLUMNS_HIDDEN_SIZE = float('inf') if tf.version.VERSION.startswith('1.') else 256
+COLUMNS_HIDDEN_SIZE = float('inf') if TENSORFLOW_1 else 256
 
 
 class LayerWeights(NamedTuple):
