@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from polygen import config, hw
 from polygen.models import FaceModel, VertexModel
 from polygen.sampling import COMPILED_JOBS, MAX_BATCH_SIZE, MAX_SHARDS
-from polygen.tokens import vertex_sequence_length
+from polygen.tokens import NUM_SPECIAL_FACE_TOKENS, vertex_sequence_length
 
 from . import unit
 
@@ -33,7 +33,22 @@ def vertex_tokens(batch, steps, compiled=True):
   """
   shards, rows = _shared_out(batch)
   return _per_token(lambda: _drawn_vertices(rows, steps // 3, compiled), batch // rows, shards,
-                    vertex_sequence_length(steps // 3))
+                    vertex_sequence_length(steps // 3), compiled)
+
+
+def plain(call):
+  """The Measurement of a call of this module whose loops are not compiled, in a new process.
+
+  There batches side by side share the cores as those of polygen.sample do; the unit is measured
+  here, where one product has all of them.
+  """
+  found = []
+
+  def work():
+    found.append(unit.Measurement(*unit.in_process('decoding.' + call)))
+    return found[0].value
+
+  return unit.measured(work)._replace(details=found[0].details)
 
 
 def vertex_masks(batch, steps):
@@ -69,14 +84,23 @@ def vertex_memory(batch, steps):
       batch, steps))
 
 
-def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
+def published_face_tokens():
+  """`face_tokens` as they are drawn fastest: compiled, or not."""
+  return face_tokens(8, 400, 60) if COMPILES_PUBLISHED else plain(
+      'face_tokens(8, 400, 60, compiled=False)')
+
+
+def face_tokens(batch, num_vertices, steps, compiled=True):
   """The same of the face model at the published size, with cross-attention.
 
   The vertices are encoded once, before the first token: the time per token is that of twice the
-  steps less that of the steps, drawn in turn.
+  steps less that of the steps, drawn in turn. `reading_seconds` is what it would take if all cores
+  did nothing but read what a token needs, once.
   """
+  shards, rows = _shared_out(batch)
+
   def drawn(length):
-    return lambda: _drawn_faces(PUBLISHED, batch, num_vertices, length, compiled)
+    return lambda: _drawn_faces(PUBLISHED, rows, num_vertices, length, compiled)
 
   times = []
 
@@ -84,10 +108,22 @@ def face_tokens(batch, num_vertices, steps, compiled=COMPILES_PUBLISHED):
     times.extend([draw() for draw in draws] for _ in range(REPEATS))
     return statistics.median(long - short for short, long in times) / steps
 
-  found = _measured([drawn(steps), drawn(2 * steps)], 1, 1, difference)
+  found = _measured([drawn(steps), drawn(2 * steps)], batch // rows, shards, difference, compiled)
   encoding = statistics.median(2 * short - long for short, long in times)
+  num_floats = _floats_of_a_face_token(PUBLISHED[1], batch, num_vertices)
   return found._replace(details=dict(
-      found.details, compiled=compiled, encoding_seconds=round(encoding, 2)))
+      found.details, compiled=compiled, encoding_seconds=round(encoding, 2),
+      megabytes=round(num_floats * 4 / 1e6),
+      reading_seconds=float('{:.3g}'.format(unit.reading_seconds(num_floats)))))
+
+
+def _floats_of_a_face_token(decoder, batch, num_vertices):
+  """Numbers that a token cannot do without: kernels of the decoder, keys and values of vertices."""
+  size, positions = decoder.hidden_size, num_vertices + NUM_SPECIAL_FACE_TOKENS
+  self_attention, queries_and_outputs = 4 * size ** 2, 2 * size ** 2
+  mlp = 2 * size * decoder.fc_size
+  memory = 2 * size * positions * batch
+  return decoder.num_layers * (self_attention + queries_and_outputs + mlp + memory)
 
 
 def face_masks(stacks, batch, num_vertices, steps, compiled):
@@ -108,7 +144,7 @@ def _drawn_faces(stacks, batch, num_vertices, steps, compiled, mask_invalid=Fals
   return ~outputs['completed'] | tf.equal(outputs['num_face_indices'], steps)
 
 
-def _per_token(build, batches, shards, steps):
+def _per_token(build, batches, shards, steps, compiled):
   """Time to draw some batches, `shards` at a time, over `steps`.
 
   build: function -> bool [rows], whether each was drawn to its full length.
@@ -117,7 +153,7 @@ def _per_token(build, batches, shards, steps):
     [draw] = draws
     return statistics.median(draw() for _ in range(REPEATS)) / steps
 
-  return _measured([build], batches, shards, median)
+  return _measured([build], batches, shards, median, compiled)
 
 
 def _in_turn(build, batches, shards, steps):
@@ -131,16 +167,20 @@ def _in_turn(build, batches, shards, steps):
     times.extend([draw() / steps for draw in draws] for _ in range(MASK_REPEATS))
     return statistics.median(masked for _, masked in times)
 
-  found = _measured([lambda: build(False), lambda: build(True)], batches, shards, median)
+  found = _measured([lambda: build(False), lambda: build(True)], batches, shards, median, True)
   plain = statistics.median(plain for plain, _ in times)
   return found._replace(details=dict(
       found.details, plain_seconds=float('{:.4g}'.format(plain)),
       times_plain=round(found.value / plain, 3)))
 
 
-def _measured(builds, batches, shards, measure):
-  """Measurement of `measure([function -> seconds that all batches take], one for each build)`."""
-  with tf.Graph().as_default(), tf.Session() as session, futures.ThreadPoolExecutor(
+def _measured(builds, batches, shards, measure, compiled):
+  """Measurement of `measure([function -> seconds that all batches take], one for each build)`.
+
+  Plain batches share the cores of the process, if this is its first session.
+  """
+  config = hw.choose_machine(hw.CPU).session_config(side_by_side=1 if compiled else shards)
+  with tf.Graph().as_default(), tf.Session(config=config) as session, futures.ThreadPoolExecutor(
       shards) as pool:
     are_full = [build() for build in builds]
     session.run(tf.global_variables_initializer())

@@ -3,12 +3,11 @@
 Every measurement runs in a process of its own, so that it has a peak of its own.
 """
 import functools
-import json
-import subprocess
-import sys
 import time
 
 import numpy as np
+
+from polygen.train import SIDE_BY_SIDE
 
 from . import unit
 
@@ -39,13 +38,14 @@ def recompute_time():
 
 def published_memory():
   """Peak resident MB of a process that does two training steps of the published size."""
-  found = in_process('published_step()')
+  found = unit.in_process('memory.published_step()')
   return unit.Measurement(found['peak_mb'], None, {'seconds': round(found['seconds'], 1)})
 
 
 @functools.lru_cache(maxsize=None)
 def _both():
-  return in_process('stack_gradients(False)'), in_process('stack_gradients(True)')
+  return tuple(
+      unit.in_process('memory.stack_gradients({})'.format(recompute)) for recompute in (False, True))
 
 
 def _growth(found):
@@ -62,7 +62,7 @@ def stack_gradients(recompute):
   config = TransformerConfig(hidden_size=HIDDEN, fc_size=4 * HIDDEN, num_layers=LAYERS,
                              dropout_rate=0., memory_efficient=recompute)
   machine = hw.choose_machine()
-  session_config = machine.session_config(training=True, owns_process=True)
+  session_config = machine.session_config(True, SIDE_BY_SIDE)
   with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     x = tf.constant(np.random.default_rng(0).random([1, TOKENS, HIDDEN], np.float32))
@@ -90,7 +90,7 @@ def published_step():
   machine = hw.choose_machine()
   shape = data.BatchShape(1, VERTICES, FACE_TOKENS)
   rng = np.random.default_rng(0)
-  session_config = machine.session_config(training=True, owns_process=True)
+  session_config = machine.session_config(True, SIDE_BY_SIDE)
   with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     batch = {part: {key: tf.constant(_noise(key, dtype, size, rng))
@@ -122,10 +122,3 @@ def peak_megabytes():
   """Peak resident memory of this process in MB; on Linux."""
   with open('/proc/self/status') as file:
     return int(file.read().split('VmHWM:')[1].split()[0]) * 1024 / 1e6
-
-
-def in_process(call):
-  """The result of a call of this module, e.g. 'published_step()', in a new process."""
-  code = 'import json; from benchmarks import memory; print(json.dumps(memory.{}))'.format(call)
-  printed = subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE).stdout
-  return json.loads(printed.decode().splitlines()[-1])

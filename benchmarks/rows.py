@@ -34,7 +34,7 @@ ROWS = (
     Row('decode-vertices-long', 'the same, B=4, 2400 tokens',
         lambda: decoding.vertex_tokens(4, 2400)),
     Row('decode-vertices-plain', 'the same, B=4, 600 tokens, not compiled',
-        lambda: decoding.vertex_tokens(4, 600, compiled=False)),
+        lambda: decoding.plain('vertex_tokens(4, 600, compiled=False)')),
     Row('masks-vertices', 'the same, compiled, under grammar masks',
         lambda: decoding.vertex_masks(4, 600)),
     Row('masks-vertices-64', 'the same, B=64', lambda: decoding.vertex_masks(64, 600)),
@@ -47,7 +47,7 @@ ROWS = (
     Row('decode-memory', 'peak memory of decoding at B=64, 600 tokens',
         lambda: decoding.vertex_memory(64, 600), 'MB', None, 1000),
     Row('decode-faces', 'decode, face model at the published size, B=8, 400 vertices, per token '
-        'step', lambda: decoding.face_tokens(8, 400, 60), 'u', 61, 1.8),
+        'step', decoding.published_face_tokens, 'u', 61, 1.8),
     Row('file-to-tokens', 'file to tokens, a mesh of 173 vertices', meshes.file_to_tokens, 'u',
         3.9, 0.35),
     Row('growth', 'time per vertex of a file of 50,000 vertices over that of 500', meshes.growth,

@@ -3,15 +3,19 @@
 Machines differ, and one machine differs from minute to minute; the time of the work over the time
 of a product that was measured beside it differs less.
 """
+import json
 import os
 import statistics
 import subprocess
 import sys
 import time
+from concurrent import futures
 from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from polygen.hw import num_cores
 
 SIZE, PRODUCTS, RUNS = 1024, 20, 10
 
@@ -26,6 +30,14 @@ def unit_seconds():
     feed = {values: np.random.default_rng(0).random([SIZE, SIZE], np.float32)}
     seconds = [timed(lambda: session.run(total, feed)) / PRODUCTS for _ in range(RUNS + 1)]
   return statistics.median(seconds[1:])
+
+
+def reading_seconds(num_floats):
+  """Median seconds in which all cores together read that many float32 numbers once."""
+  shares = np.array_split(np.ones(num_floats, np.float32), num_cores())
+  with futures.ThreadPoolExecutor(len(shares)) as pool:
+    seconds = [timed(lambda: list(pool.map(np.max, shares))) for _ in range(RUNS)]
+  return statistics.median(seconds)
 
 
 def timed(work):
@@ -58,6 +70,14 @@ def measured(work, **details):
   before = unit_seconds()
   seconds = work()
   return Measurement(seconds, (before + unit_seconds()) / 2, details)
+
+
+def in_process(call):
+  """The result of a call of a benchmark, e.g. 'memory.published_step()', in a new process."""
+  module = call.split('.')[0]
+  code = 'import json; from benchmarks import {}; print(json.dumps({}))'.format(module, call)
+  printed = subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE).stdout
+  return json.loads(printed.decode().splitlines()[-1])
 
 
 def peak_memory(code):

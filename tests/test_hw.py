@@ -102,14 +102,16 @@ def test_unknown_precision_lists_the_legal_ones(device, mode):
 
 
 @pytest.mark.parametrize('cores, threads', [(1, 1), (2, 1), (8, 4)])
-def test_a_session_for_training_on_a_cpu_does_two_operations_at_a_time(cores, threads, monkeypatch):
+def test_a_session_on_a_cpu_divides_its_cores_where_it_is_told_to(cores, threads, monkeypatch):
   monkeypatch.setattr(hw.session, 'num_cores', lambda: cores)
   machine = hw.choose_machine('cpu')
   plain = machine.session_config()
-  training = machine.session_config(training=True, owns_process=True)
+  training = machine.session_config(training=True, side_by_side=2)
+  sampling = machine.session_config(side_by_side=2)
   assert (plain.inter_op_parallelism_threads, plain.intra_op_parallelism_threads) == (0, 0)
-  assert (training.inter_op_parallelism_threads, training.intra_op_parallelism_threads) == (
-      2, threads)
+  for config in (training, sampling):
+    assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (
+        2, threads)
   guest = machine.session_config(training=True)
   assert (guest.inter_op_parallelism_threads, guest.intra_op_parallelism_threads) == (0, 0)
   for config in (training, guest):
@@ -117,7 +119,7 @@ def test_a_session_for_training_on_a_cpu_does_two_operations_at_a_time(cores, th
     assert config.graph_options.place_pruned_graph
   gpu = hw.Device('gpu', 'a test')
   precision = hw.parse_precision('float32', gpu)
-  assert hw.session_config(gpu, precision, (), True, True) == hw.session_config(gpu, precision)
+  assert hw.session_config(gpu, precision, (), True, 2) == hw.session_config(gpu, precision)
 
 
 def test_session_config_of_each_device():

@@ -99,7 +99,8 @@ def test_class_by_name_or_number_into_new_folders(five, moved_run, monkeypatch):
   samples = draw(moved_run, *flags, 'pyramid')
   calls = []
   monkeypatch.setattr(
-      sample, 'sample', lambda *arguments: calls.append(arguments) or drawn_samples(*samples))
+      sample, 'sample',
+      lambda *arguments, **unused_options: calls.append(arguments) or drawn_samples(*samples))
   draw(moved_run, *flags, '1')
   [(run_path, num_samples, drawing, class_id, seed, *_)] = calls
   assert (run_path, num_samples, drawing.top_p, class_id, seed) == (moved_run, 2, 1, 1, 7)
@@ -191,7 +192,7 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_command_keeps_what_came_before(five, moved_run, tmp_path, monkeypatch):
-  def two_then_stop(*unused_arguments):
+  def two_then_stop(*unused_arguments, **unused_options):
     yield from five[1][1::-1]  # sample 1, then sample 0
     raise Interrupted
 
@@ -204,7 +205,7 @@ def test_an_interrupted_command_keeps_what_came_before(five, moved_run, tmp_path
 
 
 def test_a_command_that_draws_nothing_leaves_an_empty_folder(moved_run, tmp_path, monkeypatch):
-  def stop_at_once(*unused_arguments):
+  def stop_at_once(*unused_arguments, **unused_options):
     raise Interrupted
     yield
 
@@ -212,6 +213,24 @@ def test_a_command_that_draws_nothing_leaves_an_empty_folder(moved_run, tmp_path
   with pytest.raises(Interrupted):
     draw(moved_run, '--out', tmp_path / 'out')
   assert os.listdir(str(tmp_path / 'out')) == []
+
+
+@pytest.mark.parametrize('owns_process, mode, expected', [
+    (True, 'off', 2), (True, 'on', 1), (False, 'off', 1)])
+def test_batches_side_by_side_share_the_cores_of_a_command(
+    moved_run, monkeypatch, owns_process, mode, expected):
+  asked = []
+
+  def session_config(unused_self, training=False, side_by_side=1):
+    asked.append((training, side_by_side))
+    raise Interrupted
+
+  monkeypatch.setattr(hw.machine, 'num_cores', lambda: 2)
+  monkeypatch.setattr(hw.Machine, 'session_config', session_config)
+  with pytest.raises(Interrupted):
+    next(sample.sample(moved_run, 4, machine=hw.Machine(hw.Device('cpu', ''), hw.parse_precision(
+        'float32', hw.Device('cpu', ''))), compile_mode=mode, owns_process=owns_process))
+  assert asked == [(False, expected)]
 
 
 class FakeSession:
@@ -262,7 +281,7 @@ def test_the_closing_lines_tell_what_never_completed(five, moved_run, tmp_path, 
   sheets = []
   monkeypatch.setattr(data, 'write_contact_sheet', lambda path, rows: sheets.extend(rows))
   monkeypatch.setattr(sample_files, 'MAX_PICTURED_SAMPLES', 2)
-  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: drawn_samples(
+  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments, **unused_options: drawn_samples(
       sample_of(0), sample_of(2), sample_of(1, False, 7)))
   draw(moved_run, '--num_samples', 3, '--max_tries', 7, '--out', tmp_path / 'out')
   lines = capsys.readouterr().out.splitlines()
@@ -311,7 +330,8 @@ def test_a_full_disk_is_one_line(five, moved_run, tmp_path, capsys, monkeypatch,
   def fail(*unused_arguments):
     raise OSError(errno.ENOSPC, 'No space left on device')
   monkeypatch.setattr(data, writer, fail)
-  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments: drawn_samples(*five[1][:1]))
+  monkeypatch.setattr(sample, 'sample', lambda *unused_arguments, **unused_options: drawn_samples(
+      *five[1][:1]))
   flags = ['--run_path', moved_run, '--num_samples', 1, '--out', tmp_path / 'out']
   assert 'No space left' in tiny.error_of(sample.main, flags, capsys)
 

@@ -6,7 +6,7 @@ from .npu_options import NPU_OPTIONS, complete_npu_options, parse_npu_options
 NPU_OPTIMIZER = 'NpuOptimizer'  # the graph optimizer by which the adapter takes graphs over
 
 
-def session_config(device, precision, npu_options=(), training=False, owns_process=False):
+def session_config(device, precision, npu_options=(), training=False, side_by_side=1):
   """The `tf.ConfigProto` of a session on this device.
 
   One for all sessions of a process on an NPU: the first graph it compiles fixes its precision.
@@ -17,8 +17,9 @@ def session_config(device, precision, npu_options=(), training=False, owns_proce
       out, even where a host program has switched it on for the whole process.
     npu_options: texts 'name=value', checked on every device and used on 'npu' only.
     training: whether training steps run in the session.
-    owns_process: whether the threads of this process may be divided for that on a CPU. TensorFlow
-      keeps those of the first session for all later ones.
+    side_by_side: how many things of one thread each compute at a time in a process that does
+      nothing else: on a CPU they share its cores. 1: its threads stay as they are, as the host
+      program of a library expects. TensorFlow keeps those of the first session for all later ones.
 
   Returns:
     A new `tf.ConfigProto`.
@@ -38,23 +39,17 @@ def session_config(device, precision, npu_options=(), training=False, owns_proce
       config.graph_options.rewrite_options.disable_meta_optimizer = True
       # Else the session keeps a second copy of the whole graph.
       config.graph_options.place_pruned_graph = True
-      if owns_process:
-        _divide_threads(config)
+    if side_by_side > 1:
+      # Threads that help an operation with its work wait for each other, and get in the way of
+      # what computes beside it.
+      config.inter_op_parallelism_threads = side_by_side
+      config.intra_op_parallelism_threads = max(1, num_cores() // side_by_side)
   else:
     config.gpu_options.allow_growth = True
   rewrite_options = config.graph_options.rewrite_options
   rewrite_options.auto_mixed_precision = (
       rewrite_options.ON if precision.graph_rewrite else rewrite_options.OFF)
   return config
-
-
-def _divide_threads(config):
-  """The two models and the gradients of kernels and inputs are independent of each other: two
-  operations side by side with half of the cores each take less time than one after the other
-  (15 % on 2 cores).
-  """
-  config.inter_op_parallelism_threads = 2
-  config.intra_op_parallelism_threads = max(1, num_cores() // 2)
 
 
 def npu_session_config(precision, npu_options=()):
