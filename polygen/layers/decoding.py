@@ -62,7 +62,7 @@ class State(NamedTuple):
 # full: work follows what was drawn, and every length is static. n parts read (n + 1) / n of what is
 # filled, each is a loop of its own to build and compile: never more of them than these.
 STATE_STEPS = 192
-STATE_PARTS = 8
+STATE_PARTS = 12
 
 
 def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop(),

@@ -6,8 +6,12 @@ MASKED = -3e4
 
 
 def bias_from_mask(mask):
-  """mask [...] (1 or True = allowed) -> float32 bias of the same shape."""
-  return (1. - tf.cast(mask, tf.float32)) * MASKED
+  """mask [...] (1 or True = allowed) -> float32 bias of the same shape.
+
+  Chosen, not computed: a compiler that may reorder sums (XLA of TensorFlow 1.15) adds MASKED to
+  scores before it subtracts it again, and their third decimal is lost.
+  """
+  return tf.where_v2(tf.cast(mask, tf.bool), 0., MASKED)
 
 
 def padding_bias(mask):
