@@ -199,8 +199,8 @@ def test_the_twin_draws_the_same_tokens(modes):
 
 
 @pytest.mark.parametrize('steps, lengths', [
-    (1, [1]), (192, [192]), (193, [97, 193]), (1000, [167, 334, 500, 667, 834, 1000]),
-    (2401, [201, 401, 601, 801, 1001, 1201, 1401, 1601, 1801, 2001, 2201, 2401])])
+    (1, [1]), (256, [256]), (257, [129, 257]), (1000, [250, 500, 750, 1000]),
+    (4800, [400, 800, 1200, 1600, 2000, 2400, 2800, 3200, 3600, 4000, 4400, 4800])])
 def test_room_grows_in_equal_parts(steps, lengths):
   assert decoding.room(steps) == lengths
 

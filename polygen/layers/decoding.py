@@ -60,8 +60,8 @@ class State(NamedTuple):
 
 # A state has room for at most about this many tokens at first, and for as many more whenever it is
 # full: work follows what was drawn, and every length is static. n parts read (n + 1) / n of what is
-# filled, each is a loop of its own to build and compile: never more of them than these.
-STATE_STEPS = 192
+# filled, each is a loop of its own that takes time and memory to compile: never more than these.
+STATE_STEPS = 256
 STATE_PARTS = 12
 
 

@@ -1,7 +1,7 @@
 """Which tokens may be drawn, and drawing one: temperature, top-k, top-p, inverse CDF; per row."""
 import tensorflow.compat.v1 as tf
 
-from .compilation import is_compiling
+from .compilation import TENSORFLOW_1, is_compiling
 from .float32 import keep_float32
 from .masks import MASKED
 from .shapes import shape_of
@@ -41,9 +41,10 @@ def highest(logits, count):
 # The threshold of the nucleus is a multiple of 1 / SEARCH_STEPS.
 SEARCH_STEPS = 2 ** 20
 # A round of the search divides the range in which the threshold lies by this power of 2, so that
-# every threshold is exact. A compiled round costs its arithmetic, least if halved; else a round
-# costs its operations, of which larger divisors need fewer.
-COMPILED_SEARCH_BASE, SEARCH_BASE = 2, 32
+# every threshold is exact. A compiled round costs its arithmetic, least if halved (TensorFlow 2
+# spends 50 MB more on compiling twice the rounds, for 2 % of a step); else a round costs its
+# operations, of which larger divisors need fewer.
+COMPILED_SEARCH_BASE, SEARCH_BASE = 2 if TENSORFLOW_1 else 4, 32
 # Cumulative sums are compiled in blocks of this many: TensorFlow 1.15 adds up every prefix anew.
 CUMULATIVE_BLOCK = 16
 
