@@ -44,8 +44,8 @@ def published_memory():
 
 @functools.lru_cache(maxsize=None)
 def _both():
-  return tuple(
-      unit.in_process('memory.stack_gradients({})'.format(recompute)) for recompute in (False, True))
+  return tuple(unit.in_process('memory.stack_gradients({})'.format(recompute))
+               for recompute in (False, True))
 
 
 def _growth(found):

@@ -182,10 +182,12 @@ def test_frequencies_follow_probabilities(filters, logits):
 def test_compiled_drawing_is_drawing(num_tokens):
   rows = 200
   noise = np.random.Generator(np.random.Philox(num_tokens))
-  # Multiples of 1/4 have ties; one token in three is forbidden, the first never.
+  # Multiples of 1/4 have ties; one token in three is forbidden, in some rows the first.
   logits = (noise.integers(-12, 12, [rows, num_tokens]) / 4).astype(np.float32)
   logits[:, 2::3] += np.float32(MASKED)
+  logits[::2, 0] += np.float32(MASKED) * (num_tokens > 1)
   uniform = noise.random(rows, np.float32)
+  uniform[:20] = 0
   with tf.Graph().as_default(), sessions.session() as session:
     def drawn():
       kept = filter_logits(tf.constant(logits), top_p=0.9)
@@ -197,5 +199,6 @@ def test_compiled_drawing_is_drawing(num_tokens):
                           naive_sampling.choose(row, u, top_p=0.9).margin)
                       for row, u in zip(logits, uniform)]) > 1e-5
   assert decided.mean() > 0.95 and (num_tokens == 1 or len(np.unique(tokens)) > 5)
+  assert (logits[np.arange(rows), compiled_tokens] > MASKED / 2).all()
   np.testing.assert_array_equal(compiled_kept[decided], kept[decided])
   np.testing.assert_array_equal(compiled_tokens[decided], tokens[decided])
