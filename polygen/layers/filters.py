@@ -90,8 +90,7 @@ def draw(logits, uniform):
     int32 [B]; never a token of probability 0.
   """
   with keep_float32():
-    # XLA's exponential of MASKED is not quite 0.
-    weights = tf.where_v2(logits > MASKED / 2, tf.exp(logits), 0.)
+    weights = tf.exp(logits)
     cumulative = _cumulative_in_blocks(weights) if is_compiling() else tf.cumsum(weights, axis=1)
   possible = weights > 0
   total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
