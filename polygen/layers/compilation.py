@@ -43,11 +43,25 @@ def is_compiling():
 
 
 def write_at(x, update, index, axis):
-  """`x` with position `index` (int32 scalar) of an axis replaced by `update`, of size 1 there."""
+  """`x` with position `index` (int32 scalar) of an axis replaced by `update`, of size 1 there.
+
+  In place where nothing else reads `x`.
+  """
+  rank = x.shape.ndims
   if _scope.compiling:
     from tensorflow.compiler.tf2xla.ops import gen_xla_ops
-    start = [index if number == axis else 0 for number in range(x.shape.ndims)]
+    start = [index if number == axis else 0 for number in range(rank)]
     return gen_xla_ops.xla_dynamic_update_slice(x, update, tf.stack(start))
+  if TENSORFLOW_1:
+    return _scattered_at(x, update, index, axis)
+  start, whole = tf.fill([rank], index), 2 ** rank - 1 - 2 ** axis
+  return tf.raw_ops.TensorStridedSliceUpdate(
+      input=x, begin=start, end=start + 1, strides=tf.ones([rank], tf.int32), value=update,
+      begin_mask=whole, end_mask=whole)
+
+
+def _scattered_at(x, update, index, axis):
+  """`write_at` as TensorFlow 1.15 does it in place; TensorFlow 2 would copy all of x."""
   *leading, length = shape_of(x)[:axis + 1]
   blocks = 1
   for size in leading:
