@@ -224,6 +224,27 @@ def test_writing_at_an_index(axis, compile_it):
       np.testing.assert_array_equal(session.run(written, {index: place}), expected)
 
 
+def test_a_plain_loop_writes_in_place():
+  steps, shape = 5, [4, 300, 16]
+  with tf.Graph().as_default(), sessions.session() as session:
+    def step(index, cache):
+      return index + 1, compilation.write_at(cache, tf.ones([4, 1, 16]), index, axis=1)
+
+    _, cache = tf.while_loop(lambda index, unused_cache: index < steps, step,
+                             (tf.constant(0), tf.random.uniform(shape)), parallel_iterations=1,
+                             back_prop=False)
+    metadata = tf.RunMetadata()
+    written = session.run(cache, options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE),
+                          run_metadata=metadata)
+  assert written.shape == tuple(shape)
+  assert (written == 1).sum() == 4 * steps * 16
+  writes = [node for device in metadata.step_stats.dev_stats for node in device.node_stats
+            if any(name in node.timeline_label for name in ('ScatterUpdate(', 'SliceUpdate('))]
+  assert len(writes) == steps
+  for node in writes:
+    assert sum(used.total_bytes for used in node.memory) < written.nbytes
+
+
 @pytest.mark.parametrize('size', [1, LANES - 1, LANES, 3 * LANES + 1])
 @pytest.mark.parametrize('biased', [False, True])
 def test_compiled_attention_is_attention(size, biased):

@@ -47,30 +47,33 @@ def write_at(x, update, index, axis):
 
   In place where nothing else reads `x`.
   """
-  rank = x.shape.ndims
   if _scope.compiling:
     from tensorflow.compiler.tf2xla.ops import gen_xla_ops
-    start = [index if number == axis else 0 for number in range(rank)]
+    start = [index if number == axis else 0 for number in range(x.shape.ndims)]
     return gen_xla_ops.xla_dynamic_update_slice(x, update, tf.stack(start))
-  if TENSORFLOW_1:
-    return _scattered_at(x, update, index, axis)
-  start, whole = tf.fill([rank], index), 2 ** rank - 1 - 2 ** axis
-  return tf.raw_ops.TensorStridedSliceUpdate(
-      input=x, begin=start, end=start + 1, strides=tf.ones([rank], tf.int32), value=update,
-      begin_mask=whole, end_mask=whole)
-
-
-def _scattered_at(x, update, index, axis):
-  """`write_at` as TensorFlow 1.15 does it in place; TensorFlow 2 would copy all of x."""
   *leading, length = shape_of(x)[:axis + 1]
   blocks = 1
   for size in leading:
     blocks *= size
-  block_shape = [-1] + shape_of(x)[axis + 1:]
-  rows = tf.range(blocks) * length + index
-  flat = tf.tensor_scatter_nd_update(
-      tf.reshape(x, block_shape), rows[:, None], tf.reshape(update, block_shape))
-  return tf.reshape(flat, shape_of(x))
+  update = tf.reshape(update, [blocks, -1])
+  write = _write_columns if TENSORFLOW_1 else _write_slice
+  return tf.reshape(write(x, update, index, length), shape_of(x))
+
+
+def _write_columns(x, update, index, length):
+  """Column `index` of x, read as [blocks, length, size], replaced by `update` [blocks, size]."""
+  blocks, size = shape_of(update)
+  places = tf.range(blocks) * length + index
+  return tf.tensor_scatter_nd_update(tf.reshape(x, [-1, size]), places[:, None], update)
+
+
+def _write_slice(x, update, index, unused_length):
+  """The same for TensorFlow 2, whose scatter would copy all of x; 1.15 has no kernel for this."""
+  blocks, size = shape_of(update)
+  start = tf.stack([0, index * size])
+  return tf.raw_ops.TensorStridedSliceUpdate(
+      input=tf.reshape(x, [blocks, -1]), begin=start, end=start + [blocks, size], strides=[1, 1],
+      value=update)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ import tensorflow.compat.v1 as tf
 
 from .compilation import TENSORFLOW_1, is_compiling
 from .float32 import keep_float32
-from .masks import MASKED
+from .masks import MASKED, kept
 from .shapes import shape_of
 
 
@@ -21,11 +21,11 @@ def filter_logits(logits, temperature=1., top_k=0, top_p=1.):
   """
   legal = logits > MASKED / 2
   best = tf.reduce_max(logits, axis=-1, keepdims=True)
-  logits = tf.where_v2(legal, (logits - best) / temperature, MASKED)
+  logits = kept((logits - best) / temperature, legal)
   if top_k:
-    logits = tf.where_v2(highest(logits, top_k), logits, MASKED)
+    logits = kept(logits, highest(logits, top_k))
   if top_p < 1:
-    logits = tf.where_v2(nucleus(logits, top_p), logits, MASKED)
+    logits = kept(logits, nucleus(logits, top_p))
   return logits
 
 
@@ -38,13 +38,12 @@ def highest(logits, count):
   return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=-1) <= places))
 
 
-# The threshold of the nucleus is a multiple of 1 / SEARCH_STEPS.
-SEARCH_STEPS = 2 ** 20
-# A round of the search divides the range in which the threshold lies by this power of 2, so that
-# every threshold is exact. A compiled round costs its arithmetic, least if halved (TensorFlow 2
-# spends 50 MB more on compiling twice the rounds, for 2 % of a step); else a round costs its
-# operations, of which larger divisors need fewer.
-COMPILED_SEARCH_BASE, SEARCH_BASE = 2 if TENSORFLOW_1 else 4, 32
+# The threshold of the nucleus is a multiple of 1 / THRESHOLDS.
+THRESHOLDS = 2 ** 20
+# A round of a compiled search divides the range in which the threshold lies by this power of 2, so
+# that every threshold is exact. Halves need the least arithmetic; TensorFlow 2 spends 50 MB more
+# on compiling twice the rounds, for 2 % of a step.
+SEARCH_BASE = 2 if TENSORFLOW_1 else 4
 # Cumulative sums are compiled in blocks of this many: TensorFlow 1.15 adds up every prefix anew.
 CUMULATIVE_BLOCK = 16
 
@@ -53,9 +52,7 @@ def nucleus(logits, top_p):
   """The smallest set of most probable tokens whose probability reaches top_p, at least one.
 
   Tokens as probable as the last one stay as well, to a millionth of the best token's probability;
-  else rounding would decide which of them do. Found without sorting, on which a compiled loop
-  would spend a third of its time: the threshold is the greatest multiple of that millionth at
-  which the tokens above still reach top_p.
+  else rounding would decide which of them do.
 
   Args:
     logits: float32 [B, N], the best of each row 0, forbidden ones MASKED.
@@ -64,19 +61,43 @@ def nucleus(logits, top_p):
   Returns:
     bool [B, N].
   """
-  base = COMPILED_SEARCH_BASE if is_compiling() else SEARCH_BASE
   with keep_float32():
-    weights = tf.exp(logits)[:, None]  # [B, 1, N]
-    enough = top_p * tf.reduce_sum(weights, axis=2, keepdims=True)
-    threshold, width = tf.zeros_like(enough), 1.
-    while width > 1 / SEARCH_STEPS:
-      width /= base
-      candidates = threshold + width * tf.range(1., base)[:, None]  # [B, C, 1]
-      above = tf.cast(weights >= candidates, tf.float32)
-      mass = tf.reduce_sum(above * weights, axis=2, keepdims=True)
-      steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
-      threshold += width * steps
-    return (weights >= threshold)[:, 0] & (logits > MASKED / 2)
+    weights = tf.exp(logits)
+    threshold = (_searched_threshold if is_compiling() else _sorted_threshold)(weights, top_p)
+    return (weights >= threshold) & (logits > MASKED / 2)
+
+
+def _sorted_threshold(weights, top_p):
+  """The greatest multiple of 1 / THRESHOLDS below 1 at which the weights above reach top_p.
+
+  Args:
+    weights: [B, N], the best of each row 1.
+    top_p: share of their sum.
+
+  Returns:
+    [B, 1].
+  """
+  size = weights.shape.as_list()[-1] or tf.shape(weights)[-1]
+  descending = tf.nn.top_k(weights, size).values
+  mass = tf.cumsum(descending, axis=1)
+  reached = mass >= top_p * mass[:, -1:]
+  last = tf.reduce_max(kept(descending, reached, 0.), axis=1, keepdims=True)
+  return tf.minimum(tf.floor(last * THRESHOLDS), THRESHOLDS - 1.) / THRESHOLDS
+
+
+def _searched_threshold(weights, top_p):
+  """The same without sorting, on which a compiled loop would spend a third of its time."""
+  weights = weights[:, None]  # [B, 1, N]
+  enough = top_p * tf.reduce_sum(weights, axis=2, keepdims=True)
+  threshold, width = tf.zeros_like(enough), 1.
+  while width > 1 / THRESHOLDS:
+    width /= SEARCH_BASE
+    candidates = threshold + width * tf.range(1., SEARCH_BASE)[:, None]  # [B, C, 1]
+    above = tf.cast(weights >= candidates, tf.float32)
+    mass = tf.reduce_sum(above * weights, axis=2, keepdims=True)
+    steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
+    threshold += width * steps
+  return threshold[:, 0]
 
 
 def draw(logits, uniform):
@@ -93,7 +114,7 @@ def draw(logits, uniform):
     weights = tf.exp(logits)
     cumulative = _cumulative_in_blocks(weights) if is_compiling() else tf.cumsum(weights, axis=1)
   possible = weights > 0
-  total = tf.reduce_max(tf.where_v2(possible, cumulative, 0.), axis=-1)
+  total = tf.reduce_max(kept(cumulative, possible, 0.), axis=-1)
   reached = possible & (cumulative > (uniform * total)[:, None])
   # Not argmax: of equal values it may find any once compiled.
   size = logits.shape.as_list()[-1] or tf.shape(logits)[-1]

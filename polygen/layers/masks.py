@@ -1,6 +1,8 @@
 """Masks as additive biases of attention scores and logits: 0 where allowed, MASKED elsewhere."""
 import tensorflow.compat.v1 as tf
 
+from .shapes import shape_of
+
 # Finite in float16, and its exponential is exactly 0 in every float type.
 MASKED = -3e4
 
@@ -12,6 +14,14 @@ def bias_from_mask(mask):
   scores before it subtracts it again, and their third decimal is lost.
   """
   return tf.where_v2(tf.cast(mask, tf.bool), 0., MASKED)
+
+
+def kept(values, mask, otherwise=MASKED):
+  """`values` where `mask` of the same shape, else a number.
+
+  Not broadcast: TensorFlow 1.15 takes ten times as long for that.
+  """
+  return tf.where_v2(mask, values, tf.fill(shape_of(values), tf.cast(otherwise, values.dtype)))
 
 
 def padding_bias(mask):
