@@ -62,7 +62,7 @@ def stack_gradients(recompute):
   config = TransformerConfig(hidden_size=HIDDEN, fc_size=4 * HIDDEN, num_layers=LAYERS,
                              dropout_rate=0., memory_efficient=recompute)
   machine = hw.choose_machine()
-  session_config = machine.session_config(True, SIDE_BY_SIDE)
+  session_config = machine.session_config(SIDE_BY_SIDE)
   with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     x = tf.constant(np.random.default_rng(0).random([1, TOKENS, HIDDEN], np.float32))
@@ -90,7 +90,7 @@ def published_step():
   machine = hw.choose_machine()
   shape = data.BatchShape(1, VERTICES, FACE_TOKENS)
   rng = np.random.default_rng(0)
-  session_config = machine.session_config(True, SIDE_BY_SIDE)
+  session_config = machine.session_config(SIDE_BY_SIDE)
   with tf.Graph().as_default(), tf.Session(config=session_config) as session:
     tf.set_random_seed(0)
     batch = {part: {key: tf.constant(_noise(key, dtype, size, rng))

@@ -90,7 +90,7 @@ def train(run, mesh_set, machine, start_time=None, validation=None, owns_process
   start_time = start_time or time.time()
   with new_graph().as_default(), matmul_operands(
       machine.precision.matmul_type, machine.precision.native), tf.Session(
-          config=machine.session_config(True, SIDE_BY_SIDE if owns_process else 1)) as session:
+          config=machine.session_config(SIDE_BY_SIDE if owns_process else 1)) as session:
     tf.set_random_seed(run.config.training.seed)
     return _train(session, run, mesh_set, validation, machine, start_time,
                   release_memory if owns_process else lambda: None)

@@ -48,7 +48,8 @@ PARTS = {
             np.ones([2, 3]), np.ones([2, 3], np.float32)),
         {'Mul', 'Neg', 'SparseSoftmaxCrossEntropyWithLogits', 'Sum'}),
     'draw': (lambda: draw(logits(), tf.zeros([2])), {'Cumsum', 'Exp'}),
-    'filter': (lambda: filter_logits(logits(), top_p=0.5), {'Exp', 'GreaterEqual', 'Mul', 'Sum'}),
+    'filter': (lambda: filter_logits(logits(), top_p=0.5),
+               {'Cumsum', 'Exp', 'Floor', 'GreaterEqual', 'Mul', 'TopKV2'}),
     'attention': (lambda: attend(heads(), KeyValues(heads(), heads()), None), {'Softmax'}),
 }
 

@@ -105,21 +105,15 @@ def test_unknown_precision_lists_the_legal_ones(device, mode):
 def test_a_session_on_a_cpu_divides_its_cores_where_it_is_told_to(cores, threads, monkeypatch):
   monkeypatch.setattr(hw.session, 'num_cores', lambda: cores)
   machine = hw.choose_machine('cpu')
-  plain = machine.session_config()
-  training = machine.session_config(training=True, side_by_side=2)
-  sampling = machine.session_config(side_by_side=2)
-  assert (plain.inter_op_parallelism_threads, plain.intra_op_parallelism_threads) == (0, 0)
-  for config in (training, sampling):
-    assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == (
-        2, threads)
-  guest = machine.session_config(training=True)
+  owner, guest = machine.session_config(2), machine.session_config()
+  assert (owner.inter_op_parallelism_threads, owner.intra_op_parallelism_threads) == (2, threads)
   assert (guest.inter_op_parallelism_threads, guest.intra_op_parallelism_threads) == (0, 0)
-  for config in (training, guest):
+  for config in (owner, guest):
     assert config.graph_options.rewrite_options.disable_meta_optimizer
     assert config.graph_options.place_pruned_graph
   gpu = hw.Device('gpu', 'a test')
   precision = hw.parse_precision('float32', gpu)
-  assert hw.session_config(gpu, precision, (), True, 2) == hw.session_config(gpu, precision)
+  assert hw.session_config(gpu, precision, (), 2) == hw.session_config(gpu, precision)
 
 
 def test_session_config_of_each_device():

@@ -221,8 +221,8 @@ def test_batches_side_by_side_share_the_cores_of_a_command(
     moved_run, monkeypatch, owns_process, mode, expected):
   asked = []
 
-  def session_config(unused_self, training=False, side_by_side=1):
-    asked.append((training, side_by_side))
+  def session_config(unused_self, side_by_side=1):
+    asked.append(side_by_side)
     raise Interrupted
 
   monkeypatch.setattr(hw.machine, 'num_cores', lambda: 2)
@@ -230,7 +230,7 @@ def test_batches_side_by_side_share_the_cores_of_a_command(
   with pytest.raises(Interrupted):
     next(sample.sample(moved_run, 4, machine=hw.Machine(hw.Device('cpu', ''), hw.parse_precision(
         'float32', hw.Device('cpu', ''))), compile_mode=mode, owns_process=owns_process))
-  assert asked == [(False, expected)]
+  assert asked == [expected]
 
 
 class FakeSession:

@@ -44,9 +44,9 @@ class Machine(NamedTuple):
       return 1
     return parse_npu_options(self.npu_options).get('iterations_per_loop', 1)
 
-  def session_config(self, training=False, side_by_side=1):
-    """The tf.ConfigProto of a session, in which training steps run or not: see session.py."""
-    return session_config(self.device, self.precision, self.npu_options, training, side_by_side)
+  def session_config(self, side_by_side=1):
+    """The tf.ConfigProto of a session: see session.py."""
+    return session_config(self.device, self.precision, self.npu_options, side_by_side)
 
   def scaled(self, optimizer, manager):
     """The optimizer under loss scaling, where the precision asks for it.

@@ -6,7 +6,7 @@ from .npu_options import NPU_OPTIONS, complete_npu_options, parse_npu_options
 NPU_OPTIMIZER = 'NpuOptimizer'  # the graph optimizer by which the adapter takes graphs over
 
 
-def session_config(device, precision, npu_options=(), training=False, side_by_side=1):
+def session_config(device, precision, npu_options=(), side_by_side=1):
   """The `tf.ConfigProto` of a session on this device.
 
   One for all sessions of a process on an NPU: the first graph it compiles fixes its precision.
@@ -16,7 +16,6 @@ def session_config(device, precision, npu_options=(), training=False, side_by_si
     precision: a `Precision`. Unless it asks for it, TensorFlow's mixed-precision rewrite is kept
       out, even where a host program has switched it on for the whole process.
     npu_options: texts 'name=value', checked on every device and used on 'npu' only.
-    training: whether training steps run in the session.
     side_by_side: how many things of one thread each compute at a time in a process that does
       nothing else: on a CPU they share its cores. 1: its threads stay as they are, as the host
       program of a library expects. TensorFlow keeps those of the first session for all later ones.
@@ -34,11 +33,10 @@ def session_config(device, precision, npu_options=(), training=False, side_by_si
   config = tf.ConfigProto(allow_soft_placement=True)
   if device.name == CPU:
     config.device_count['GPU'] = 0
-    if training:
-      # It would double the time to the first step, and gain nothing.
-      config.graph_options.rewrite_options.disable_meta_optimizer = True
-      # Else the session keeps a second copy of the whole graph.
-      config.graph_options.place_pruned_graph = True
+    # It would double the time to the first step or sample, and gain nothing.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    # Else the session keeps a second copy of the whole graph.
+    config.graph_options.place_pruned_graph = True
     if side_by_side > 1:
       # Threads that help an operation with its work wait for each other, and get in the way of
       # what computes beside it.
