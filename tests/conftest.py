@@ -6,18 +6,16 @@ import os
 
 import hypothesis
 import pytest
-from hypothesis.database import DirectoryBasedExampleDatabase
 
 import tiny
 
 
 def pytest_configure():
-  """Keeps the examples of hypothesis by its version: one checkout serves several Pythons, and those
-  of one version may fail the health checks of another. Names the device that POLYGEN_TEST_DEVICE
-  asks for; one line if it is not there."""
-  hypothesis.settings.register_profile('by_version', database=DirectoryBasedExampleDatabase(
-      os.path.join('.hypothesis', 'examples-' + hypothesis.__version__)))
-  hypothesis.settings.load_profile('by_version')
+  """Keeps no examples of hypothesis: its last version for Python 3.7 keeps some of passing tests, too,
+  and then fails its own health checks on them. Names the device that POLYGEN_TEST_DEVICE asks for;
+  one line if it is not there."""
+  hypothesis.settings.register_profile('no_database', database=None)
+  hypothesis.settings.load_profile('no_database')
   _build_graphs_sooner()
   if os.environ.get('POLYGEN_TEST_DEVICE'):
     import sessions

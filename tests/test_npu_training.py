@@ -40,15 +40,19 @@ def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
 
 
 def test_a_run_of_another_device_is_sampled_with_equal_tokens(tiny_run, tmp_path, capsys):
-  meshes = {}
+  drawn = {}
   for device in ('npu', 'cpu'):
     with fake_adapter.installed():
-      sample.main(['--run_path', tiny_run, '--num_samples', '3', '--seed', '5', '--device', device,
-                   '--out', str(tmp_path / device), '--top_p', '1'])
+      drawn[device] = sample.main([
+          '--run_path', tiny_run, '--num_samples', '3', '--seed', '5', '--device', device,
+          '--out', str(tmp_path / device), '--top_p', '1']).pictured
     assert 'Device: ' + device in capsys.readouterr().out
-    meshes[device] = {name: content for name, content in tiny.files(tmp_path / device).items()
-                      if not name.endswith('.png')}
-  assert len(meshes['npu']) == 4 and meshes['npu'] == meshes['cpu']
+  assert len(drawn['npu']) == len(drawn['cpu']) == 3
+  for npu, cpu in zip(drawn['npu'], drawn['cpu']):
+    assert len(npu.vertices) and len(npu.face_tokens)
+    np.testing.assert_array_equal(npu.face_tokens, cpu.face_tokens)
+    # Coordinates are rounded in the order that the graph optimiser of the device has chosen.
+    np.testing.assert_allclose(npu.vertices, cpu.vertices, atol=1e-6)
 
 
 LOOPS_OF_3 = ['--npu_option', 'iterations_per_loop=3', '--npu_option', 'enable_data_pre_proc=true']
