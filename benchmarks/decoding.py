@@ -1,4 +1,5 @@
 """Time per token of decoding, every row at full length: the noise never draws STOP."""
+import contextlib
 import statistics
 from concurrent import futures
 
@@ -80,9 +81,17 @@ def _drawn_vertices(rows, vertices, compiled, mask_invalid=False):
 
 def vertex_memory(batch, steps):
   """Peak MB of a process that does this."""
-  # One product for the unit: the memory of twenty at a time is not that of drawing.
-  return unit.peak_memory('from benchmarks import decoding, unit; unit.PRODUCTS = 1; '
-                          'decoding.vertex_tokens({}, {})'.format(batch, steps))
+  return unit.peak_memory('from benchmarks import decoding; '
+                          'decoding.draw_vertices({}, {})'.format(batch, steps))
+
+
+def draw_vertices(batch, steps):
+  """Draws them twice, as `vertex_tokens` does, and measures nothing."""
+  shards, rows = _shared_out(batch)
+  with _drawing([lambda: _drawn_vertices(rows, steps // 3, True)], batch // rows, shards, True) as (
+      _, [draw]):
+    draw()
+    draw()
 
 
 def published_face_tokens():
@@ -176,7 +185,15 @@ def _in_turn(build, batches, shards, steps):
 
 
 def _measured(builds, batches, shards, measure, compiled):
-  """Measurement of `measure([function -> seconds that all batches take], one for each build)`.
+  """Measurement of `measure([function -> seconds that all batches take], one for each build)`."""
+  with _drawing(builds, batches, shards, compiled) as (first, draws):
+    return unit.measured(lambda: measure(draws), first_call_seconds=round(max(first), 1),
+                         batches=batches, shards=shards)
+
+
+@contextlib.contextmanager
+def _drawing(builds, batches, shards, compiled):
+  """(seconds of the first call, function -> seconds that all batches take), lists over builds.
 
   Plain batches share the cores of the process, if this is its first session.
   """
@@ -191,7 +208,6 @@ def _measured(builds, batches, shards, measure, compiled):
         raise AssertionError('a row has stopped: it was not measured at full length')
 
     first = [unit.timed(lambda: draw(is_full)) for is_full in are_full]
-    draws = [lambda is_full=is_full: unit.timed(lambda: list(pool.map(draw, [is_full] * batches)))
-             for is_full in are_full]
-    return unit.measured(lambda: measure(draws), first_call_seconds=round(max(first), 1),
-                         batches=batches, shards=shards)
+    yield first, [
+        lambda is_full=is_full: unit.timed(lambda: list(pool.map(draw, [is_full] * batches)))
+        for is_full in are_full]
