@@ -86,11 +86,10 @@ def vertex_memory(batch, steps):
 
 
 def draw_vertices(batch, steps):
-  """Draws them twice, as `vertex_tokens` does, and measures nothing."""
+  """Draws them as `vertex_tokens` does, and measures nothing."""
   shards, rows = _shared_out(batch)
   with _drawing([lambda: _drawn_vertices(rows, steps // 3, True)], batch // rows, shards, True) as (
       _, [draw]):
-    draw()
     draw()
 
 

@@ -11,9 +11,9 @@ import tiny
 
 
 def pytest_configure():
-  """Keeps no examples of hypothesis: its last version for Python 3.7 keeps some of passing tests, too,
-  and then fails its own health checks on them. Names the device that POLYGEN_TEST_DEVICE asks for;
-  one line if it is not there."""
+  """Keeps no examples of hypothesis: its last version for Python 3.7 keeps some of passing tests,
+  too, and then fails its own health checks on them. Names the device that POLYGEN_TEST_DEVICE asks
+  for; one line if it is not there."""
   hypothesis.settings.register_profile('no_database', database=None)
   hypothesis.settings.load_profile('no_database')
   _build_graphs_sooner()

@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import graph_nodes
 import model_cases
 import naive_sampling
 import randomise
@@ -313,3 +314,13 @@ def test_a_compiled_loop_needs_a_static_batch():
     model = model_cases.vertex_model(decoder_config=SHALLOW)
     with pytest.raises(ValueError, match='static batch size'):
       model.sample(tf.placeholder(tf.int32, []), compile_loop=True)
+
+
+def test_a_loop_of_fixed_length_has_common_operations_alone():
+  found = {}
+  for fixed_length in (False, True):
+    with tf.Graph().as_default() as graph:
+      model_cases.vertex_model().sample(2, top_p=0.9, fixed_length=fixed_length)
+    found[fixed_length] = {node.op for node in graph_nodes.all_nodes(graph)}
+  assert 'TensorScatterUpdate' in found[True] and 'TopKV2' in found[False]
+  assert not {'TensorStridedSliceUpdate', 'TopKV2'} & found[True]

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 import naive_sampling
 import sessions
-from polygen.layers.compilation import compiled
-from polygen.layers.filters import CUMULATIVE_BLOCK, draw, filter_logits, highest
+from polygen.layers.compilation import common_operations, compiled
+from polygen.layers.filters import (
+    CUMULATIVE_BLOCK, THRESHOLDS, draw, filter_logits, highest, nucleus)
 from polygen.layers.masks import MASKED
 
 NUM_TOKENS = 6
@@ -176,6 +177,27 @@ def test_frequencies_follow_probabilities(filters, logits):
   weights = np.exp(np.float64(logits[0]) - logits.max())
   frequencies = np.bincount(tokens, minlength=NUM_TOKENS) / count
   np.testing.assert_allclose(frequencies, weights / weights.sum(), atol=2 / count)
+
+
+@pytest.mark.parametrize('top_p', [0.95, 0.9999])
+def test_every_way_to_the_nucleus_is_as_exact_as_floats_allow(top_p):
+  rows, num_tokens = 300, 2803
+  logits = 3 * np.random.Generator(np.random.Philox(0)).standard_normal([rows, num_tokens])
+  logits = (logits - logits.max(axis=1, keepdims=True)).astype(np.float32)
+  weights = np.sort(np.exp(np.float64(logits)), axis=1)[:, ::-1]
+  sizes = 1 + (weights.cumsum(axis=1) < top_p * weights.sum(axis=1, keepdims=True)).sum(axis=1)
+  # Tokens within a millionth of the best one's weight count as equal.
+  last = np.floor(weights[np.arange(rows), sizes - 1] * THRESHOLDS) / THRESHOLDS
+  expected = (weights >= last[:, None]).sum(axis=1)
+  assert 100 < expected.mean() < num_tokens - 100
+  with tf.Graph().as_default(), sessions.session() as session:
+    def kept():
+      return tf.reduce_sum(tf.cast(nucleus(tf.constant(logits), top_p), tf.int32), axis=1)
+
+    with common_operations():
+      common = kept()
+    for found in session.run([kept(), common, compiled(kept)]):
+      assert (found != expected).mean() < 0.02
 
 
 @pytest.mark.parametrize('num_tokens', [1, CUMULATIVE_BLOCK, 5 * CUMULATIVE_BLOCK + 1])

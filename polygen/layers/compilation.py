@@ -1,4 +1,4 @@
-"""Compilation by XLA, and what is written differently for it.
+"""Compilation by XLA, and what is written differently for it or for a device.
 
     tokens, stopped = compiled(lambda: decode(...))
 
@@ -19,6 +19,7 @@ TENSORFLOW_1 = tf.version.VERSION.startswith('1.')
 
 class _Scope(threading.local):
   compiling = False
+  common = False
 
 
 _scope = _Scope()
@@ -42,10 +43,27 @@ def is_compiling():
   return _scope.compiling
 
 
+@contextlib.contextmanager
+def common_operations(wanted=True):
+  """What is built in this scope, if so wanted, has only operations that are common in graphs for
+  accelerators, even where others are faster on a CPU."""
+  before, _scope.common = _scope.common, wanted
+  try:
+    yield
+  finally:
+    _scope.common = before
+
+
+def has_common_operations():
+  """Whether what is built now is in the scope of `common_operations`."""
+  return _scope.common
+
+
 def write_at(x, update, index, axis):
   """`x` with position `index` (int32 scalar) of an axis replaced by `update`, of size 1 there.
 
-  In place where nothing else reads `x`.
+  The index must be in range: not every device says so if it is not. Nothing is copied where
+  nothing else reads `x`.
   """
   if _scope.compiling:
     from tensorflow.compiler.tf2xla.ops import gen_xla_ops
@@ -56,7 +74,7 @@ def write_at(x, update, index, axis):
   for size in leading:
     blocks *= size
   update = tf.reshape(update, [blocks, -1])
-  write = _write_columns if TENSORFLOW_1 else _write_slice
+  write = _write_columns if TENSORFLOW_1 or _scope.common else _write_slice
   return tf.reshape(write(x, update, index, length), shape_of(x))
 
 
@@ -68,7 +86,7 @@ def _write_columns(x, update, index, length):
 
 
 def _write_slice(x, update, index, unused_length):
-  """The same for TensorFlow 2, whose scatter would copy all of x; 1.15 has no kernel for this."""
+  """The same for TensorFlow 2, whose scatter copies all of x; 1.15 has no kernel for this."""
   blocks, size = shape_of(update)
   start = tf.stack([0, index * size])
   return tf.raw_ops.TensorStridedSliceUpdate(

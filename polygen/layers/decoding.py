@@ -3,7 +3,7 @@ from typing import Callable, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from .compilation import compiled, write_at
+from .compilation import common_operations, compiled, write_at
 from .filters import draw, filter_logits
 from .grammar import EVERY_SEQUENCE, Grammar, legal_tokens, masked
 from .shapes import shape_of
@@ -21,8 +21,8 @@ class Loop(NamedTuple):
 
   Attributes:
     drawing: Drawing.
-    fixed_length: run all steps even if every row has stopped, as graphs whose loops must not
-      depend on data need it; the result is the same.
+    fixed_length: run all steps even if every row has stopped, and use common operations alone, as
+      graphs for an NPU need it; the result is the same.
     compiled: compile the loop with XLA, which needs static shapes.
   """
   drawing: Drawing = Drawing()
@@ -117,7 +117,8 @@ def decode(next_logits, embed, first_input, state, uniforms, stop, loop=Loop(),
           back_prop=False)
     return tf.transpose(tokens), stopped
 
-  return Decoded(*(compiled(every_step) if loop.compiled else every_step()))
+  with common_operations(loop.fixed_length):
+    return Decoded(*(compiled(every_step) if loop.compiled else every_step()))
 
 
 class _States(NamedTuple):

@@ -1,7 +1,7 @@
 """Which tokens may be drawn, and drawing one: temperature, top-k, top-p, inverse CDF; per row."""
 import tensorflow.compat.v1 as tf
 
-from .compilation import TENSORFLOW_1, is_compiling
+from .compilation import TENSORFLOW_1, has_common_operations, is_compiling
 from .float32 import keep_float32
 from .masks import MASKED, kept
 from .shapes import shape_of
@@ -38,12 +38,12 @@ def highest(logits, count):
   return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=-1) <= places))
 
 
-# The threshold of the nucleus is a multiple of 1 / THRESHOLDS.
+# The threshold of the nucleus is a multiple of 1 / THRESHOLDS, which floats hold exactly.
 THRESHOLDS = 2 ** 20
-# A round of a compiled search divides the range in which the threshold lies by this power of 2, so
-# that every threshold is exact. Halves need the least arithmetic; TensorFlow 2 spends 50 MB more
-# on compiling twice the rounds, for 2 % of a step.
-SEARCH_BASE = 2 if TENSORFLOW_1 else 4
+# A round of the search divides the range in which the threshold lies by this power of 2. A compiled
+# round costs its arithmetic, least if halved (TensorFlow 2 spends 50 MB more on compiling twice the
+# rounds, for 2 % of a step); else a round costs its operations, of which larger divisors need fewer.
+COMPILED_SEARCH_BASE, SEARCH_BASE = 2 if TENSORFLOW_1 else 4, 32
 # Cumulative sums are compiled in blocks of this many: TensorFlow 1.15 adds up every prefix anew.
 CUMULATIVE_BLOCK = 16
 
@@ -63,7 +63,8 @@ def nucleus(logits, top_p):
   """
   with keep_float32():
     weights = tf.exp(logits)
-    threshold = (_searched_threshold if is_compiling() else _sorted_threshold)(weights, top_p)
+    search = is_compiling() or has_common_operations()
+    threshold = (_searched_threshold if search else _sorted_threshold)(weights, top_p)
     return (weights >= threshold) & (logits > MASKED / 2)
 
 
@@ -79,20 +80,22 @@ def _sorted_threshold(weights, top_p):
   """
   size = weights.shape.as_list()[-1] or tf.shape(weights)[-1]
   descending = tf.nn.top_k(weights, size).values
-  mass = tf.cumsum(descending, axis=1)
-  reached = mass >= top_p * mass[:, -1:]
+  # Summed up from the small end, where it is decided: sums from the large one have lost its digits.
+  below = tf.cumsum(descending, axis=1, exclusive=True, reverse=True)
+  reached = below <= (1 - top_p) * (below[:, :1] + descending[:, :1])
   last = tf.reduce_max(kept(descending, reached, 0.), axis=1, keepdims=True)
   return tf.minimum(tf.floor(last * THRESHOLDS), THRESHOLDS - 1.) / THRESHOLDS
 
 
 def _searched_threshold(weights, top_p):
   """The same without sorting, on which a compiled loop would spend a third of its time."""
+  base = COMPILED_SEARCH_BASE if is_compiling() else SEARCH_BASE
   weights = weights[:, None]  # [B, 1, N]
   enough = top_p * tf.reduce_sum(weights, axis=2, keepdims=True)
   threshold, width = tf.zeros_like(enough), 1.
   while width > 1 / THRESHOLDS:
-    width /= SEARCH_BASE
-    candidates = threshold + width * tf.range(1., SEARCH_BASE)[:, None]  # [B, C, 1]
+    width /= base
+    candidates = threshold + width * tf.range(1., base)[:, None]  # [B, C, 1]
     above = tf.cast(weights >= candidates, tf.float32)
     mass = tf.reduce_sum(above * weights, axis=2, keepdims=True)
     steps = tf.reduce_sum(tf.cast(mass >= enough, tf.float32), axis=1, keepdims=True)
