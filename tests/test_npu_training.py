@@ -1,4 +1,5 @@
 """Training and sampling through the (fake) adapter of an Ascend NPU."""
+import re
 import shutil
 
 import numpy as np
@@ -40,13 +41,18 @@ def test_checkpoints_have_the_names_of_other_devices(npu_run, tiny_run):
 
 
 def test_a_run_of_another_device_is_sampled_with_equal_tokens(tiny_run, tmp_path, capsys):
-  drawn = {}
+  drawn, files = {}, {}
   for device in ('npu', 'cpu'):
     with fake_adapter.installed():
       drawn[device] = sample.main([
           '--run_path', tiny_run, '--num_samples', '3', '--seed', '5', '--device', device,
           '--out', str(tmp_path / device), '--top_p', '1']).pictured
     assert 'Device: ' + device in capsys.readouterr().out
+    files[device] = {
+        name: re.sub(r'-?\d+\.\d+', lambda match: '{:.5f}'.format(float(match.group())),
+                     content.decode())
+        for name, content in tiny.files(tmp_path / device).items() if not name.endswith('.png')}
+  assert len(files['npu']) == 4 and files['npu'] == files['cpu']
   assert len(drawn['npu']) == len(drawn['cpu']) == 3
   for npu, cpu in zip(drawn['npu'], drawn['cpu']):
     assert len(npu.vertices) and len(npu.face_tokens)

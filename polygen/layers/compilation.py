@@ -74,8 +74,11 @@ def write_at(x, update, index, axis):
   for size in leading:
     blocks *= size
   update = tf.reshape(update, [blocks, -1])
-  write = _write_columns if TENSORFLOW_1 or _scope.common else _write_slice
-  return tf.reshape(write(x, update, index, length), shape_of(x))
+  if TENSORFLOW_1 or _scope.common:
+    written = _write_columns(x, update, index, length)
+  else:
+    written = _write_slice(x, update, index)
+  return tf.reshape(written, shape_of(x))
 
 
 def _write_columns(x, update, index, length):
@@ -85,7 +88,7 @@ def _write_columns(x, update, index, length):
   return tf.tensor_scatter_nd_update(tf.reshape(x, [-1, size]), places[:, None], update)
 
 
-def _write_slice(x, update, index, unused_length):
+def _write_slice(x, update, index):
   """The same for TensorFlow 2, whose scatter copies all of x; 1.15 has no kernel for this."""
   blocks, size = shape_of(update)
   start = tf.stack([0, index * size])

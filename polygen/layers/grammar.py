@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from .float32 import keep_float32
-from .masks import MASKED
+from .masks import kept
 from .shapes import shape_of
 
 
@@ -75,5 +75,5 @@ def masked(logits, legal):
     float32 [..., N]: the best legal one 0, the others relative to it; MASKED where illegal.
   """
   with keep_float32():  # logits of any size, and a lowest number that float16 does not have
-    best = tf.reduce_max(tf.where_v2(legal, logits, logits.dtype.min), axis=-1, keepdims=True)
-    return tf.where_v2(legal, logits - best, MASKED)
+    best = tf.reduce_max(kept(logits, legal, logits.dtype.min), axis=-1, keepdims=True)
+    return kept(logits - best, legal)
