@@ -17,10 +17,11 @@ PUBLISHED = {'loss/vertices': training.PUBLISHED['Loss (vertices)'],
 
 
 class ToyReport(NamedTuple):
-  """first_step: at which both losses were first at most the published ones, None if never;
-  num_exact of num_samples have the vertices and faces of the mesh of their class, or of any mesh
-  in a run without classes."""
+  """first_step: the first logged one at which both losses were at most the published ones, None if
+  never; highest_after: the highest loss logged after it; num_exact of num_samples have the vertices
+  and faces of the mesh of their class, or of any mesh in a run without classes."""
   first_step: int
+  highest_after: float
   num_exact: int
   num_samples: int
 
@@ -34,7 +35,7 @@ def report(run_path, num_samples=64, seed=0):
   meshes = processed_meshes()
   exact = sum(is_exact(sample, [meshes[classes[sample.class_id]]] if classes else meshes.values())
               for sample in samples)
-  return ToyReport(first_published_step(run_path), exact, len(samples))
+  return ToyReport(*published_step(run_path), exact, len(samples))
 
 
 def completions(run_path, num_tries=32, seed=0):
@@ -77,15 +78,19 @@ def is_exact(sample, meshes):
       and np.array_equal(sample.face_tokens, mesh['faces']) for mesh in meshes)
 
 
-def first_published_step(run_path):
-  """The first logged step at which both losses were at most the published ones, or None."""
+def published_step(run_path):
+  """The fields first_step and highest_after of a ToyReport."""
+  first_step, highest_after = None, 0.
   pattern = os.path.join(run_path, 'summaries', 'events*')
   for path in sorted(glob.glob(pattern)):
     for event in tf.train.summary_iterator(path):
-      values = {value.tag: value.simple_value for value in event.summary.value}
-      if values and all(values[tag] <= limit for tag, limit in PUBLISHED.items()):
-        return event.step
-  return None
+      values = {value.tag: value.simple_value for value in event.summary.value
+                if value.tag in PUBLISHED}
+      if first_step is not None:
+        highest_after = max([highest_after, *values.values()])
+      elif values and all(values[tag] <= limit for tag, limit in PUBLISHED.items()):
+        first_step = event.step
+  return first_step, highest_after
 
 
 if __name__ == '__main__':
