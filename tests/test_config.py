@@ -186,7 +186,7 @@ def test_not_json(tmp_path):
 def test_presets():
   toy, pretrained = config.PRESETS['toy'], config.PRESETS['pretrained']
   assert toy.training == config.TrainingConfig(
-      training_steps=5000, batch_size=4, learning_rate=1e-3, warmup_steps=200,
+      training_steps=5000, batch_size=4, learning_rate=7e-4, warmup_steps=200,
       gradient_clip_norm=1., adam_beta2=0.99, adam_epsilon=1e-4, random_shift=False)
   for path in flags.TRANSFORMERS:
     assert config.get_field(toy, path) == config.TransformerConfig(
