@@ -187,7 +187,7 @@ def test_presets():
   toy, pretrained = config.PRESETS['toy'], config.PRESETS['pretrained']
   assert toy.training == config.TrainingConfig(
       training_steps=5000, batch_size=4, learning_rate=7e-4, warmup_steps=200,
-      gradient_clip_norm=1., adam_beta2=0.99, adam_epsilon=1e-4, random_shift=False)
+      gradient_clip_norm=1., adam_beta2=0.99, adam_epsilon=1e-5, random_shift=False)
   for path in flags.TRANSFORMERS:
     assert config.get_field(toy, path) == config.TransformerConfig(
         hidden_size=128, fc_size=512, num_heads=4, num_layers=3, dropout_rate=0.)
