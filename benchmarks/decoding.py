@@ -119,20 +119,22 @@ def face_tokens(batch, num_vertices, steps, compiled=True):
 
   found = _measured([drawn(steps), drawn(2 * steps)], batch // rows, shards, difference, compiled)
   encoding = statistics.median(2 * short - long for short, long in times)
-  num_floats = _floats_of_a_face_token(PUBLISHED[1], batch, num_vertices)
+  # On average of those between `steps` and twice as many.
+  num_floats = _floats_of_a_face_token(PUBLISHED[1], batch, num_vertices, 3 * steps // 2)
   return found._replace(details=dict(
       found.details, compiled=compiled, encoding_seconds=round(encoding, 2),
       megabytes=round(num_floats * 4 / 1e6),
       reading_seconds=float('{:.3g}'.format(unit.reading_seconds(num_floats)))))
 
 
-def _floats_of_a_face_token(decoder, batch, num_vertices):
-  """Numbers that a token cannot do without: kernels of the decoder, keys and values of vertices."""
-  size, positions = decoder.hidden_size, num_vertices + NUM_SPECIAL_FACE_TOKENS
+def _floats_of_a_face_token(decoder, batch, num_vertices, num_tokens):
+  """Numbers that a token cannot do without: kernels of the decoder, keys and values of vertices
+  and of the `num_tokens` tokens before it."""
+  size, positions = decoder.hidden_size, num_vertices + NUM_SPECIAL_FACE_TOKENS + num_tokens
   self_attention, queries_and_outputs = 4 * size ** 2, 2 * size ** 2
   mlp = 2 * size * decoder.fc_size
-  memory = 2 * size * positions * batch
-  return decoder.num_layers * (self_attention + queries_and_outputs + mlp + memory)
+  keys_and_values = 2 * size * positions * batch
+  return decoder.num_layers * (self_attention + queries_and_outputs + mlp + keys_and_values)
 
 
 def face_masks(stacks, batch, num_vertices, steps, compiled):
