@@ -19,7 +19,7 @@ NUM_MESHES, SPLIT = 900, (0.85, 0.1, 0.05)
 STEPS, EVAL_STEPS = 1500, 75
 FLAGS = ['--training_steps', str(STEPS), '--eval_steps', str(EVAL_STEPS), '--sample_steps', '750',
          '--num_samples', '12', '--tokens_per_batch', '4096', '--learning_rate', '0.001',
-         '--warmup_steps', '100', '--gradient_clip_norm', '1', '--dropout_rate', '0.1']
+         '--warmup_steps', '100', '--dropout_rate', '0.1']
 
 
 def train(folder):

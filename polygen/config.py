@@ -111,9 +111,9 @@ class TrainingConfig:
   """Optimisation and the rhythm of a run.
 
   The loss is the sum in nats over the batch. Adam's second moment decays with 0.99: with 0.999 the
-  toy run ends near 0.02, with 0.99 far lower. At a constant learning rate its losses, once below
-  0.01, jump up at times; decaying to 0 it ends low. The loss scale acts where the precision asks
-  for it (hw/precision.py).
+  toy run ends near 0.02, with 0.99 far lower. At a constant learning rate, or not clipped, its
+  losses, once below 0.02, jump up at times (TOY_TRAINING). The loss scale acts where the precision
+  asks for it (hw/precision.py).
 
   A step has `batch_size` meshes, or, if `tokens_per_batch` is not 0, as many of like length as have
   so many tokens. They are computed in `accumulate` micro-batches, one after another, whose
